@@ -1,0 +1,1 @@
+"""What editors report: Postgres in and out, offset units."""

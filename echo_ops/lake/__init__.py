@@ -1,0 +1,1 @@
+"""Delta tables: the only way stages exchange rows."""

@@ -1,0 +1,1 @@
+"""The steps, in order; the only code that reads and writes the lake."""

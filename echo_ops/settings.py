@@ -1,0 +1,201 @@
+"""All settings, in typed sections, each explained where it stands.
+
+A value comes from, first found first taken: an environment variable (``ECHO_<SECTION>_<FIELD>``, e.g.
+``ECHO_POSTGRES_URL``), the TOML file named by ``ECHO_CONFIG`` (default ``echo.toml``, tables named like the
+sections), the default below. A section or a field that does not exist is refused, so that a typo is not ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from echo_ops.errors import InputError
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class Section(BaseModel):
+    """One section: frozen, and closed to names that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Postgres(Section):
+    """Where completion events come from, and where the rollout ledger is kept."""
+
+    url: SecretStr | None = Field(
+        None,
+        description="libpq URL of the database with the completion events; "
+        "unset, a server is started on loopback for the time of the command",
+    )
+    connect_timeout: int = Field(10, ge=1, description="seconds to wait for a connection")
+
+
+class Lake(Section):
+    """Where the Delta tables are."""
+
+    uri: str = Field("", description="folder or object-store URI of the Delta tables; unset: `<home>/lake`")
+
+
+class Harvest(Section):
+    """Which events make a day, and how the day is cut."""
+
+    grace_hours: float = Field(
+        3.0, ge=0, le=24, description="hours after midnight whose events are read to finish the day's requests"
+    )
+    lead_minutes: float = Field(
+        60.0, ge=0, le=1440, description="minutes before midnight whose events are read, for what arrived out of order"
+    )
+    shard_events: int = Field(
+        250_000, ge=1, description="events per shard at most, on average; bounds the memory of a task"
+    )
+    policy: Literal["default", "strict"] = Field("default", description="when a gap closes; see docs/concepts")
+
+
+class Teacher(Section):
+    """Who marks where the user's intent ends."""
+
+    url: str | None = Field(
+        None, description="OpenAI-compatible base URL of the teacher, e.g. http://host:8000/v1; unset: tree-sitter alone"
+    )
+    model: str | None = Field(None, description="model name at that URL; unset: the only one that it serves")
+    api_key: SecretStr | None = Field(None, description="bearer token for the teacher's URL")
+    concurrency: int = Field(64, ge=1, le=1024, description="requests in flight")
+    timeout: float = Field(60.0, gt=0, description="seconds before a request to the teacher is given up and retried")
+    retries: int = Field(4, ge=0, description="tries after the first, on 429, 5xx and broken connections")
+    max_requests: int | None = Field(None, ge=0, description="requests per run at most; beyond, the step stops cleanly")
+    context_characters: int = Field(2000, ge=100, description="characters of the context's tail that the teacher sees")
+
+
+class Curation(Section):
+    """What is worth learning."""
+
+    max_lesson_characters: int = Field(2000, ge=1, description="a longer lesson is dropped: no completion is that long")
+    max_per_user: int = Field(2000, ge=1, description="lessons per user and day at most")
+    void_share: Share = Field(
+        0.15, description="share of silence lessons per day at most; more teaches a model to say nothing"
+    )
+    evaluation_share: Share = Field(0.15, description="share of repositories (or users, or documents) held out")
+    split_by: Literal["auto", "repository", "user", "document"] = Field(
+        "auto", description="what is held out whole; auto: repository, else user, else document"
+    )
+
+
+class Quality(Section):
+    """What must hold of a day."""
+
+    min_events: int = Field(1, ge=0, description="a day with fewer events is stopped")
+    max_null_committed: Share = Field(0.9, description="share of lifecycles without a known commit, above: critical")
+
+
+class Training(Section):
+    """How the model learns."""
+
+    window_days: int = Field(7, ge=1, description="days whose lessons are learned")
+    replay_share: Share = Field(0.2, description="share of rows from days before the window, against forgetting")
+    method: Literal["lora", "full"] = Field("lora", description="adapter or all weights")
+    lora_rank: int = Field(16, ge=1, description="rank of the adapter")
+    learning_rate: float | None = Field(None, gt=0, description="peak learning rate; unset: 2e-4 for lora, 2e-5 for full")
+    epochs: float = Field(1.0, gt=0, description="passes over the lessons")
+    max_steps: int | None = Field(None, ge=1, description="optimizer steps at most, whatever the epochs")
+    batch_size: int = Field(16, ge=1, description="lessons per optimizer step")
+    context_tokens: int = Field(1024, ge=64, description="tokens of context and lesson together")
+    seed: int = Field(0, description="seed of shuffling and initialisation")
+    evaluation_rows: int = Field(400, ge=1, description="held-out requests per evaluation at most, chosen by hash")
+    max_new_tokens: int = Field(48, ge=1, description="tokens generated per held-out request")
+
+
+class Rollout(Section):
+    """How a challenger earns its traffic."""
+
+    shares: tuple[float, ...] = Field((0.05, 0.25, 0.5), description="traffic shares, in order; after the last: champion")
+    min_shown: int = Field(200, ge=1, description="proposals shown by the challenger at each share before it is judged")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the test that accepts or rolls back")
+
+
+class Mlflow(Section):
+    """Where models are registered."""
+
+    tracking_uri: str = Field("", description="MLflow tracking and registry URI; unset: SQLite under `<home>/mlflow`")
+    model_name: str = Field("echo-completion", min_length=1, description="name of the registered model")
+    experiment: str = Field("echo-ops", min_length=1, description="experiment of the nightly runs")
+
+
+class Settings(BaseSettings):
+    """Everything that a command or a task can be told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ECHO_", env_nested_delimiter="_", env_nested_max_split=1, frozen=True, extra="forbid"
+    )
+
+    home: Path = Field(Path(".echo"), description="folder of everything that is kept locally")
+    alerts: SecretStr | None = Field(
+        None, description="Apprise URLs (chat, pager, mail, web hook; comma between) told of stopped days and failed runs"
+    )
+    base_model: str | None = Field(
+        None, description="path or hub id of the first champion; unset: a small one is made by `echo-ops base-model`"
+    )
+    postgres: Postgres = Postgres()
+    lake: Lake = Lake()
+    harvest: Harvest = Harvest()
+    teacher: Teacher = Teacher()
+    curation: Curation = Curation()
+    quality: Quality = Quality()
+    training: Training = Training()
+    rollout: Rollout = Rollout()
+    mlflow: Mlflow = Mlflow()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, Path(os.environ.get("ECHO_CONFIG", "echo.toml")))
+        return init_settings, env_settings, toml
+
+    @property
+    def lake_uri(self) -> str:
+        """URI of the lake, resolved."""
+        return self.lake.uri or str(self.home.absolute() / "lake")
+
+    @property
+    def tracking_uri(self) -> str:
+        """MLflow's tracking and registry URI, resolved."""
+        return self.mlflow.tracking_uri or f"sqlite:///{self.home.absolute()}/mlflow/mlflow.db"
+
+    def digest(self) -> str:
+        """Hash of all that shapes a result; secrets and places are left out."""
+        shaped = self.model_dump_json(exclude={"home", "alerts", "postgres", "lake", "mlflow"})
+        return hashlib.sha256(shaped.encode()).hexdigest()[:16]
+
+
+def load(**overrides: Any) -> Settings:
+    """Settings from the environment and the TOML file; ``overrides`` come before both.
+
+    Raises:
+        InputError: a value is out of its limits, or a name is unknown.
+    """
+    config = os.environ.get("ECHO_CONFIG")
+    if config and not Path(config).is_file():
+        raise InputError(f"ECHO_CONFIG names {config}, which is no file; unset it or create the file")
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = "ECHO_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise InputError(f"setting {name}: {first['msg']}") from None

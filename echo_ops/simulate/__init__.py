@@ -1,0 +1,1 @@
+"""Programmers who write real code and use completions, with the truth known."""

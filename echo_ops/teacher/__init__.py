@@ -1,0 +1,1 @@
+"""What the user meant: cut points and verdicts."""
