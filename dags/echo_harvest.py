@@ -1,0 +1,119 @@
+"""
+### Harvest a day
+
+Reads the completion events of one day from Postgres, reconstructs what became of each request, asks the teacher where
+each intent ends, curates, checks, and publishes the day in the lake. One run a day, for the day before; the run waits
+for the grace hours, so that requests of the last minutes are finished too.
+
+- **Backfill**: the form in this UI, a range of days. A day that is harvested again replaces itself; nothing doubles,
+  and nothing is trained or promoted.
+- **A day by hand**: trigger with `day`.
+- **A stopped day** (a critical expectation failed) is not published and not retried; the page of data docs says why.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow.sdk import (
+    CronPartitionTimetable,
+    ExceptionRetryPolicy,
+    Param,
+    RetryAction,
+    RetryRule,
+    dag,
+    get_current_context,
+    task,
+)
+
+from echo_ops.errors import InputError, QualityError
+from echo_ops.pipeline.alerts import dag_failed
+
+HOPELESS = ExceptionRetryPolicy(
+    rules=[RetryRule(exception=[QualityError, InputError], action=RetryAction.FAIL, reason="the data is at fault")]
+)
+
+
+@dag(
+    schedule=CronPartitionTimetable("0 0 * * *", timezone="UTC", run_offset=-1, key_format="%Y-%m-%d"),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=4,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=2), "retry_policy": HOPELESS},
+    params={
+        "day": Param(None, type=["null", "string"], format="date", description="day to harvest, for a run by hand"),
+        "wait": Param(True, type="boolean", description="wait until the day's grace hours are over"),
+    },
+    on_failure_callback=dag_failed,
+    doc_md=__doc__,
+    tags=["echo"],
+)
+def echo_harvest() -> None:
+    @task
+    def resolve_day() -> str:
+        from echo_ops.pipeline import day
+
+        return day.resolve(get_current_context()).isoformat()
+
+    @task.sensor(poke_interval=300, timeout=36 * 3600, mode="reschedule")
+    def wait_for_grace(day: str) -> bool:
+        from echo_ops.pipeline import tasks
+
+        return not get_current_context()["params"]["wait"] or tasks.is_over(day, datetime.now(UTC))
+
+    @task
+    def plan(day: str) -> list[dict[str, int]]:
+        from echo_ops.pipeline import tasks
+
+        return tasks.plan(day)
+
+    @task(map_index_template="{{ cut.shard }}")
+    def extract(day: str, cut: dict[str, int]) -> dict[str, Any]:
+        from echo_ops.pipeline import tasks
+
+        return tasks.extract(day, **cut)
+
+    @task
+    def check_lifecycles(day: str, extracted: list[dict[str, Any]]) -> dict[str, Any]:
+        from echo_ops.pipeline import tasks
+
+        return tasks.check(day, "lifecycles", extracted)
+
+    @task
+    def judge(day: str, extracted: dict[str, Any]) -> dict[str, Any]:
+        from echo_ops.pipeline import tasks
+
+        return tasks.judge(day, extracted)
+
+    @task
+    def curate(day: str, judged: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        from echo_ops.pipeline import tasks
+
+        return tasks.curate(day, judged)
+
+    @task
+    def check_examples(day: str, curated: list[dict[str, Any]]) -> dict[str, Any]:
+        from echo_ops.pipeline import tasks
+
+        return tasks.check(day, "examples", curated)
+
+    @task
+    def publish(day: str, **parts: Any) -> dict[str, Any]:
+        from echo_ops.pipeline import tasks
+
+        return tasks.publish(day, **parts)
+
+    day = resolve_day()
+    cuts = plan(day)
+    wait_for_grace(day) >> cuts
+    extracted = extract.partial(day=day).expand(cut=cuts)
+    checked = check_lifecycles(day, extracted)
+    judged = judge.partial(day=day).expand(extracted=extracted)
+    checked >> judged
+    curated = curate(day, judged)
+    checked_examples = check_examples(day, curated)
+    publish(day, extracted=extracted, judged=judged, curated=curated, checked=[checked, checked_examples])
+
+
+echo_harvest()

@@ -1,0 +1,354 @@
+"""A day's harvest, step by step: Postgres → events → lifecycles → verdicts → examples, published as one.
+
+::
+
+    plan ─► extract (per shard) ─► check ─► judge (per shard) ─► curate ─► check ─► publish
+
+Each step reads a fixed partition and overwrites its own, so it can be killed and run again at any point. Until
+``publish`` everything lies in the lake's staging area; a day that a check stops leaves the published tables as they
+were. Only manifests pass from step to step. The commands and the Airflow tasks call these same functions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from echo_ops.errors import InputError, QualityError
+from echo_ops.lake.tables import Lake, batches_of
+from echo_ops.pipeline.database import database
+from echo_ops.pipeline.manifest import Manifest, add
+from echo_ops.schema.days import DAYS
+from echo_ops.schema.events import EVENTS
+from echo_ops.schema.examples import DROPPED, EXAMPLES
+from echo_ops.schema.lifecycles import LIFECYCLES
+from echo_ops.schema.verdicts import VERDICTS
+from echo_ops.settings import Settings
+
+SCHEMAS = {"events": EVENTS, "lifecycles": LIFECYCLES, "verdicts": VERDICTS, "examples": EXAMPLES, "dropped": DROPPED}
+
+CheckedStage = Literal["lifecycles", "examples"]
+CHECKED = {"lifecycles": ("events", "lifecycles"), "examples": ("examples",)}
+"""Which tables are checked after which stage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The times of ``received_at`` that make a day; half-open. The server's clock decides: clients' clocks err."""
+
+    start: datetime  # earliest event that is read: some arrive out of order around midnight
+    day_start: datetime  # requests from here
+    day_end: datetime  # to here belong to the day
+    end: datetime  # latest event that is read, to finish the day's requests
+
+    @classmethod
+    def of(cls, day: date, settings: Settings) -> Window:
+        """The window of a day in UTC, with its lead and its grace."""
+        midnight = datetime.combine(day, time(), tzinfo=UTC)
+        next_midnight = midnight + timedelta(days=1)
+        return cls(
+            midnight - timedelta(minutes=settings.harvest.lead_minutes),
+            midnight,
+            next_midnight,
+            next_midnight + timedelta(hours=settings.harvest.grace_hours),
+        )
+
+
+def plan(day: date, settings: Settings) -> Manifest:
+    """Count the day and say into how many shards it is cut.
+
+    Raises:
+        QualityError: nobody requested anything that day.
+        UnavailableError: Postgres does not answer.
+    """
+    from echo_ops.events import migrate, read
+
+    window = Window.of(day, settings)
+    with database(settings) as url:
+        migrate.current(url)
+        counted = read.count(
+            url, start=window.start, end=window.end, day_start=window.day_start, day_end=window.day_end
+        )
+    if counted.requests == 0:
+        raise QualityError(
+            f"{day}: 0 requests among {counted.events} events received between {window.start:%Y-%m-%d %H:%M} and "
+            f"{window.end:%Y-%m-%d %H:%M} UTC; at least 1 is needed, so nothing is published; check that clients report "
+            "and that the day is the one you mean"
+        )
+    shards = -(-counted.events // settings.harvest.shard_events)
+    return Manifest("plan", day.isoformat(), shards=shards, rows={"requests": counted.requests})
+
+
+def extract(day: date, shard: int, shards: int, settings: Settings) -> Manifest:
+    """Read a shard's events and reconstruct what became of each request of the day."""
+    from echo_ops.events import read
+    from echo_ops.lifecycle.reconstruct import reconstruct
+    from echo_ops.quality.profile import profile
+
+    window = Window.of(day, settings)
+    with database(settings) as url:
+        events = read.read(
+            url,
+            start=window.start,
+            end=window.end,
+            day_start=window.day_start,
+            day_end=window.day_end,
+            shard=shard,
+            shards=shards,
+        )
+    lifecycles = reconstruct(
+        events,
+        policy=settings.harvest.policy,
+        received=(window.day_start, window.day_end),
+        horizon=window.end,
+    )
+    lake = Lake(settings.lake_uri)
+    staged = {
+        "events": events,
+        "lifecycles": lifecycles,
+        "events_profile": profile("events", events),
+        "lifecycles_profile": profile("lifecycles", lifecycles),
+    }
+    shown = lifecycles.num_rows - _count(lifecycles, "decision", "not_shown")
+    return Manifest(
+        "extract",
+        day.isoformat(),
+        shard,
+        shards,
+        rows={
+            "events": events.num_rows,
+            "requests": lifecycles.num_rows,
+            "shown": shown,
+            "lifecycles": lifecycles.num_rows,
+        },
+        hashes={table: lake.stage(day, table, shard, rows) for table, rows in staged.items()},
+    )
+
+
+def check(day: date, stage: CheckedStage, before: Sequence[Manifest], settings: Settings) -> Manifest:
+    """Check what was staged against the expectations; warnings become notes.
+
+    Raises:
+        QualityError: a critical expectation failed; the day goes no further.
+    """
+    from echo_ops.quality.validate import validate
+
+    lake = Lake(settings.lake_uri)
+    notes: list[str] = []
+    for table in CHECKED[stage]:
+        profiles = [_staged(lake, day, f"{table}_profile", manifest) for manifest in before]
+        report = validate(
+            table,  # type: ignore[arg-type]
+            pa.concat_tables(profiles),
+            settings.quality,
+            day=day.isoformat(),
+            docs=settings.home.absolute() / "data-docs",
+        )
+        report.raise_if_critical()
+        notes += [str(failure) for failure in report.failures]
+    return Manifest(f"check {stage}", day.isoformat(), notes=tuple(notes))
+
+
+def judge(
+    day: date, extracted: Manifest, settings: Settings, progress: Callable[[int, int], None] | None = None
+) -> Manifest:
+    """Ask the teacher where each intent ends, and apply every rule that looks at one row alone."""
+    from echo_ops.curation import curate
+    from echo_ops.teacher.connect import connect
+    from echo_ops.teacher.judge import judge as judge_rows
+
+    lake = Lake(settings.lake_uri)
+    shard = _shard(extracted)
+    lifecycles = _staged(lake, day, "lifecycles", extracted)
+    teacher = connect(settings.teacher, f"{settings.lake_uri}/_teacher_cache")
+    verdicts = judge_rows(lifecycles, teacher)
+    refined = curate.refine(lifecycles, verdicts, settings.curation)
+    staged = {
+        "verdicts": verdicts,
+        "candidates": refined.candidates,
+        "keys": refined.keys,
+        "row_dropped": refined.dropped,
+    }
+    return Manifest(
+        "judge",
+        day.isoformat(),
+        shard,
+        extracted.shards,
+        rows={"verdicts": verdicts.num_rows},
+        dropped=_reasons(refined.dropped),
+        hashes={table: lake.stage(day, table, shard, rows) for table, rows in staged.items()},
+        notes=(f"teacher: {teacher.name}",),
+    )
+
+
+def curate(day: date, judged: Sequence[Manifest], settings: Settings) -> list[Manifest]:
+    """Apply the rules that look at the whole day (duplicates, balance, split), by keys alone; gives one manifest a shard.
+
+    Only the keys, which hold no text, are in memory for the whole day; the texts go by shard by shard.
+    """
+    from echo_ops.curation import curate as rules
+    from echo_ops.quality.profile import profile
+
+    lake = Lake(settings.lake_uri)
+    keys = pa.concat_tables([_staged(lake, day, "keys", manifest) for manifest in judged])
+    selection = rules.select(keys, settings.curation)
+    manifests = []
+    for manifest in judged:
+        shard = _shard(manifest)
+        candidates = _staged(lake, day, "candidates", manifest)
+        examples = rules.assemble(candidates, selection.kept)
+        mine = pc.is_in(selection.dropped["request_id"], value_set=candidates["request_id"].combine_chunks())
+        dropped = pa.concat_tables([_staged(lake, day, "row_dropped", manifest), selection.dropped.filter(mine)])
+        dropped = dropped.sort_by("request_id")
+        staged = {"examples": examples, "dropped": dropped, "examples_profile": profile("examples", examples)}
+        manifests.append(
+            Manifest(
+                "curate",
+                day.isoformat(),
+                shard,
+                manifest.shards,
+                rows={
+                    "kept": examples.num_rows,
+                    "train": _count(examples, "split", "train"),
+                    "evaluation": _count(examples, "split", "evaluation"),
+                },
+                dropped=_reasons(dropped),
+                hashes={table: lake.stage(day, table, shard, rows) for table, rows in staged.items()},
+                notes=tuple(selection.notes),
+            )
+        )
+    return manifests
+
+
+def publish(
+    day: date,
+    extracted: Sequence[Manifest],
+    judged: Sequence[Manifest],
+    curated: Sequence[Manifest],
+    checked: Sequence[Manifest],
+    settings: Settings,
+) -> Manifest:
+    """Overwrite the day's partition of every table, the ``days`` table last, and clear the staging area.
+
+    Killed in between, some tables hold the new partition and some the old one; the day's row in ``days`` then still
+    names the old hashes, and a rerun brings all to the same rows.
+    """
+    lake = Lake(settings.lake_uri)
+    sources = {
+        "events": extracted,
+        "lifecycles": extracted,
+        "verdicts": judged,
+        "examples": curated,
+        "dropped": curated,
+    }
+    rows = add(manifest.rows for manifests in (extracted, judged, curated) for manifest in manifests)
+    notes = _unique(note for manifests in (checked, judged, curated) for manifest in manifests for note in manifest.notes)
+    summary = Manifest(
+        "harvest",
+        day.isoformat(),
+        shards=len(extracted),
+        rows=rows,
+        dropped=add(manifest.dropped for manifest in curated),
+        hashes={
+            table: sha256("".join(manifest.hashes[table] for manifest in manifests).encode()).hexdigest()
+            for table, manifests in sources.items()
+        },
+        notes=notes,
+    )
+    if rows["lifecycles"] != rows["kept"] + sum(summary.dropped.values()):
+        raise QualityError(
+            f"{day}: {rows['lifecycles']} lifecycles, but {rows['kept']} kept and {sum(summary.dropped.values())} dropped; "
+            "each must be in exactly one of the two, so nothing is published; this is a defect: please report it"
+        )
+    versions = {
+        table: lake.publish(day, table, SCHEMAS[table], _batches(lake, day, table, manifests))
+        for table, manifests in sources.items()
+    }
+    day_row = pa.table({"manifest": [summary.to_json()], "settings": [settings.shaping()]}, schema=DAYS)
+    versions["days"] = lake.publish(day, "days", DAYS, batches_of(day_row))
+    lake.discard_staged(day)
+    return Manifest.from_dict({**summary.to_dict(), "versions": versions})
+
+
+def harvest(day: date, settings: Settings, on_step: Callable[[str, int, int], None] | None = None) -> Manifest:
+    """All steps of a day, one after the other, in this process.
+
+    Args:
+        on_step: called with the step's name, shards done and shards in all.
+    """
+    tell = on_step or (lambda _step, _done, _all: None)
+    with database(settings) as url:
+        settings = settings.with_postgres(url)
+        tell("plan", 0, 1)
+        shards = plan(day, settings).shards
+        extracted = list(_each("extract", shards, tell, partial(extract, day, shards=shards, settings=settings)))
+    tell("check lifecycles", 0, 1)
+    checked = [check(day, "lifecycles", extracted, settings)]
+    judged = list(_each("judge", shards, tell, lambda shard: judge(day, extracted[shard], settings)))
+    tell("curate", 0, 1)
+    curated = curate(day, judged, settings)
+    tell("check examples", 0, 1)
+    checked.append(check(day, "examples", curated, settings))
+    tell("publish", 0, 1)
+    return publish(day, extracted, judged, curated, checked, settings)
+
+
+def published(settings: Settings, days: Iterable[date] | None = None) -> dict[date, Manifest]:
+    """The manifest of each published day, oldest first."""
+    lake = Lake(settings.lake_uri)
+    found = {
+        day: Manifest.from_dict(json.loads(text))
+        for batch in lake.read("days", None if days is None else list(days), ["day", "manifest"])
+        for day, text in zip(batch["day"].to_pylist(), batch["manifest"].to_pylist(), strict=True)
+    }
+    return dict(sorted(found.items()))
+
+
+def data_docs(settings: Settings, day: date) -> Path:
+    """Where a day's data docs are."""
+    return settings.home.absolute() / "data-docs" / day.isoformat()
+
+
+def _each(
+    step: str, shards: int, tell: Callable[[str, int, int], None], run: Callable[[int], Manifest]
+) -> Iterator[Manifest]:
+    for shard in range(shards):
+        tell(step, shard, shards)
+        yield run(shard)
+
+
+def _staged(lake: Lake, day: date, table: str, manifest: Manifest) -> pa.Table:
+    return lake.staged(day, table, _shard(manifest), manifest.hashes[table])
+
+
+def _batches(lake: Lake, day: date, table: str, manifests: Iterable[Manifest]) -> Iterator[pa.RecordBatch]:
+    for manifest in manifests:
+        yield from batches_of(_staged(lake, day, table, manifest).cast(SCHEMAS[table]))
+
+
+def _shard(manifest: Manifest) -> int:
+    if manifest.shard is None:
+        raise InputError(f"a manifest of {manifest.step} has no shard; pass the ones of extract, judge or curate")
+    return manifest.shard
+
+
+def _count(table: pa.Table, column: str, value: str) -> int:
+    return pc.sum(pc.equal(table[column], value)).as_py() or 0
+
+
+def _reasons(dropped: pa.Table) -> dict[str, int]:
+    counts = dropped["reason"].value_counts().to_pylist()
+    return dict(sorted((count["values"], count["counts"]) for count in counts))
+
+
+def _unique(notes: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(notes))

@@ -1,0 +1,108 @@
+"""What a person sees in the terminal at the end of a command: tables, not lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from echo_ops.pipeline.manifest import Manifest
+
+if TYPE_CHECKING:
+    from echo_ops.events.load import Counts
+    from echo_ops.pipeline.files import RefinedFile
+    from echo_ops.pipeline.promote import Decision
+    from echo_ops.pipeline.train import Trained
+    from echo_ops.training.base_model import BaseModelReport
+
+FUNNEL = ("events", "requests", "shown", "lifecycles", "kept")
+
+
+def show(table: Table) -> None:
+    """Print a table on standard output."""
+    Console().print(table)
+
+
+def funnel(days: Iterable[Manifest]) -> Table:
+    """What became of each day's events, down to the lessons, with every reason for a drop."""
+    manifests = list(days)
+    table = Table(title="Funnel", title_justify="left")
+    table.add_column("")
+    for manifest in manifests:
+        table.add_column(manifest.day, justify="right")
+    for name in FUNNEL:
+        table.add_row(name, *(f"{manifest.rows.get(name, 0):,}" for manifest in manifests))
+    for name in ("train", "evaluation"):
+        table.add_row(f"  of these {name}", *(f"{manifest.rows.get(name, 0):,}" for manifest in manifests), style="dim")
+    table.add_section()
+    table.add_row("dropped", *(f"{sum(manifest.dropped.values()):,}" for manifest in manifests))
+    for reason in sorted({reason for manifest in manifests for reason in manifest.dropped}):
+        table.add_row(f"  {reason}", *(f"{manifest.dropped.get(reason, 0):,}" for manifest in manifests), style="dim")
+    return table
+
+
+def loaded(counts: Counts) -> Table:
+    """What became of the rows of loaded files."""
+    table = Table(title="Events", title_justify="left")
+    table.add_column("")
+    table.add_column("rows", justify="right")
+    for name in ("read", "loaded", "repeated"):
+        table.add_row(name, f"{getattr(counts, name):,}")
+    table.add_row("rejected", f"{sum(counts.rejected.values()):,}")
+    for reason, rows in sorted(counts.rejected.items()):
+        table.add_row(f"  {reason}", f"{rows:,}", style="dim")
+    return table
+
+
+def refined(result: RefinedFile) -> Table:
+    """How many lifecycles became lessons, and why the others did not."""
+    table = Table(title=f"Refined by teacher {result.teacher}", title_justify="left")
+    table.add_column("")
+    table.add_column("rows", justify="right")
+    table.add_row("lifecycles", f"{result.lifecycles:,}")
+    table.add_row("kept", f"{result.kept:,}")
+    table.add_row("dropped", f"{sum(result.dropped.values()):,}")
+    for reason, rows in result.dropped.items():
+        table.add_row(f"  {reason}", f"{rows:,}", style="dim")
+    return table
+
+
+def base_model(made: BaseModelReport) -> Table:
+    """What the base model can do, beside chance."""
+    return _pairs("Base model", made.figures())
+
+
+def evaluation(trained: Trained) -> Table:
+    """Champion and challenger side by side on the same held-out requests."""
+    title = f"Evaluation on {trained.evaluation_rows} held-out requests"
+    table = Table(title=title, title_justify="left")
+    for name in ("", "champion", "challenger"):
+        table.add_column(name, justify="left" if not name else "right")
+    names = [name for name, value in trained.champion.items() if isinstance(value, int | float)]
+    for name in names:
+        table.add_row(name, _number(trained.champion[name]), _number(trained.challenger.get(name)))
+    return table
+
+
+def decision(made: Decision) -> Table:
+    """What the rollout decided, and on what evidence."""
+    return _pairs("Rollout", made.figures())
+
+
+def _pairs(title: str, figures: Mapping[str, Any]) -> Table:
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column("")
+    table.add_column("")
+    for name, value in figures.items():
+        table.add_row(name, _number(value))
+    return table
+
+
+def _number(value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
