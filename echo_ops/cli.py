@@ -206,6 +206,18 @@ def rollout_step() -> None:
     report.show(report.decision(decision))
 
 
+@app.command("settings")
+def show_settings(markdown: Annotated[bool, typer.Option(help="Defaults, as the table in README.md.")] = False) -> None:
+    """Show every setting, its value here, and what it means."""
+    from echo_ops import settings
+    from echo_ops.pipeline import report
+
+    if markdown:
+        typer.echo(settings.markdown())
+    else:
+        report.show(report.settings(settings.variables(_settings())))
+
+
 @app.command()
 def up() -> None:
     """Run Airflow, MLflow and Postgres on this machine until Ctrl-C."""

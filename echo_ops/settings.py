@@ -8,6 +8,7 @@ sections), the default below. A section or a field that does not exist is refuse
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -58,7 +59,7 @@ class Harvest(Section):
         60.0, ge=0, le=1440, description="minutes before midnight whose events are read, for what arrived out of order"
     )
     shard_events: int = Field(
-        250_000, ge=1, description="events per shard at most, on average; bounds the memory of a task"
+        50_000, ge=1, description="events per shard at most, on average; bounds the memory of a task"
     )
     policy: Literal["default", "strict"] = Field("default", description="when a gap closes; see docs/concepts")
 
@@ -67,7 +68,8 @@ class Teacher(Section):
     """Who marks where the user's intent ends."""
 
     url: str | None = Field(
-        None, description="OpenAI-compatible base URL of the teacher, e.g. http://host:8000/v1; unset: tree-sitter alone"
+        None,
+        description="OpenAI-compatible base URL of the teacher, e.g. http://host:8000/v1; unset: tree-sitter alone",
     )
     model: str | None = Field(None, description="model name at that URL; unset: the only one that it serves")
     api_key: SecretStr | None = Field(None, description="bearer token for the teacher's URL")
@@ -106,7 +108,9 @@ class Training(Section):
     replay_share: Share = Field(0.2, description="share of rows from days before the window, against forgetting")
     method: Literal["lora", "full"] = Field("lora", description="adapter or all weights")
     lora_rank: int = Field(16, ge=1, description="rank of the adapter")
-    learning_rate: float | None = Field(None, gt=0, description="peak learning rate; unset: 2e-4 for lora, 2e-5 for full")
+    learning_rate: float | None = Field(
+        None, gt=0, description="peak learning rate; unset: 2e-4 for lora, 2e-5 for full"
+    )
     epochs: float = Field(1.0, gt=0, description="passes over the lessons")
     max_steps: int | None = Field(None, ge=1, description="optimizer steps at most, whatever the epochs")
     batch_size: int = Field(16, ge=1, description="lessons per optimizer step")
@@ -119,7 +123,9 @@ class Training(Section):
 class Rollout(Section):
     """How a challenger earns its traffic."""
 
-    shares: tuple[float, ...] = Field((0.05, 0.25, 0.5), description="traffic shares, in order; after the last: champion")
+    shares: tuple[float, ...] = Field(
+        (0.05, 0.25, 0.5), description="traffic shares, in order; after the last: champion"
+    )
     min_shown: int = Field(200, ge=1, description="proposals shown by the challenger at each share before it is judged")
     confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the test that accepts or rolls back")
 
@@ -130,6 +136,23 @@ class Mlflow(Section):
     tracking_uri: str = Field("", description="MLflow tracking and registry URI; unset: SQLite under `<home>/mlflow`")
     model_name: str = Field("echo-completion", min_length=1, description="name of the registered model")
     experiment: str = Field("echo-ops", min_length=1, description="experiment of the nightly runs")
+    port: int = Field(
+        5000, ge=1, le=65535, description="port of `echo-ops up`'s server; the next free one where it is taken"
+    )
+
+
+class Airflow(Section):
+    """The Airflow that `echo-ops up` and the demo run on this machine."""
+
+    database_url: SecretStr | None = Field(
+        None,
+        description="libpq URL of Airflow's own database; unset: database `airflow` of the Postgres that we start, "
+        "SQLite under `<home>/airflow` for runs without a scheduler",
+    )
+    port: int = Field(
+        8080, ge=1, le=65535, description="port of the web interface; the next free one where it is taken"
+    )
+    parallelism: int = Field(2, ge=1, description="tasks that run at the same time")
 
 
 class Settings(BaseSettings):
@@ -141,7 +164,8 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".echo"), description="folder of everything that is kept locally")
     alerts: SecretStr | None = Field(
-        None, description="Apprise URLs (chat, pager, mail, web hook; comma between) told of stopped days and failed runs"
+        None,
+        description="Apprise URLs (chat, pager, mail, web hook; comma between) told of stopped days and failed runs",
     )
     base_model: str | None = Field(
         None, description="path or hub id of the first champion; unset: a small one is made by `echo-ops base-model`"
@@ -155,6 +179,7 @@ class Settings(BaseSettings):
     training: Training = Training()
     rollout: Rollout = Rollout()
     mlflow: Mlflow = Mlflow()
+    airflow: Airflow = Airflow()
 
     @classmethod
     def settings_customise_sources(
@@ -178,10 +203,28 @@ class Settings(BaseSettings):
         """MLflow's tracking and registry URI, resolved."""
         return self.mlflow.tracking_uri or f"sqlite:///{self.home.absolute()}/mlflow/mlflow.db"
 
+    def with_postgres(self, url: str) -> Settings:
+        """The same settings, with another database."""
+        postgres = self.postgres.model_copy(update={"url": SecretStr(url)})
+        return self.model_copy(update={"postgres": postgres})
+
+    def shaping(self) -> str:
+        """JSON of all that shapes a result; secrets and places are left out."""
+        return self.model_dump_json(
+            exclude={
+                "home": True,
+                "alerts": True,
+                "postgres": True,
+                "lake": True,
+                "mlflow": True,
+                "airflow": True,
+                "teacher": {"api_key"},
+            }
+        )
+
     def digest(self) -> str:
-        """Hash of all that shapes a result; secrets and places are left out."""
-        shaped = self.model_dump_json(exclude={"home", "alerts", "postgres", "lake", "mlflow"})
-        return hashlib.sha256(shaped.encode()).hexdigest()[:16]
+        """Hash of ``shaping``."""
+        return hashlib.sha256(self.shaping().encode()).hexdigest()[:16]
 
 
 def load(**overrides: Any) -> Settings:
@@ -199,3 +242,35 @@ def load(**overrides: Any) -> Settings:
         first = error.errors(include_url=False, include_input=False)[0]
         name = "ECHO_" + "_".join(str(part) for part in first["loc"]).upper()
         raise InputError(f"setting {name}: {first['msg']}") from None
+
+
+def variables(settings: Settings | None = None) -> list[tuple[str, str, str]]:
+    """Every variable with its default and its meaning; with ``settings``, their values in place of the defaults.
+
+    A secret that is set is shown as stars.
+    """
+    rows = []
+    for name, field in Settings.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, Section):
+            chosen = field.default if settings is None else getattr(settings, name)
+            for inner, inner_field in section.model_fields.items():
+                variable = f"ECHO_{name}_{inner}".upper()
+                rows.append((variable, _shown(getattr(chosen, inner)), inner_field.description or ""))
+        else:
+            chosen = field.default if settings is None else getattr(settings, name)
+            rows.append((f"ECHO_{name}".upper(), _shown(chosen), field.description or ""))
+    return rows
+
+
+def markdown() -> str:
+    """The table of settings as it stands in README.md."""
+    rows = ["| variable | default | meaning |", "|---|---|---|"]
+    rows += [f"| `{name}` | {f'`{value}`' if value else ''} | {meaning} |" for name, value, meaning in variables()]
+    return "\n".join(rows)
+
+
+def _shown(value: object) -> str:
+    if value is None or value == "":
+        return ""
+    return json.dumps(value) if isinstance(value, tuple) else str(value)

@@ -86,6 +86,14 @@ def evaluation(trained: Trained) -> Table:
     return table
 
 
+def settings(variables: Iterable[tuple[str, str, str]]) -> Table:
+    """Each variable, its value and its meaning."""
+    table = Table("variable", "value", "meaning", title="Settings", title_justify="left")
+    for row in variables:
+        table.add_row(*row)
+    return table
+
+
 def decision(made: Decision) -> Table:
     """What the rollout decided, and on what evidence."""
     return _pairs("Rollout", made.figures())
