@@ -1,0 +1,36 @@
+"""The teacher without a model: tree-sitter alone, the first complete unit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from echo_ops.teacher.port import SILENCE, Answer, Cut, Question
+
+
+class SyntaxTeacher:
+    """Takes a commit up to the end of its first complete unit, and an empty commit for silence.
+
+    The first complete unit is the smallest statement or block that holds the commit's first character of code and ends
+    inside the commit; where none ends there (the statement ends in the suffix, the grammar is unknown or the code is
+    broken), the commit's first line that is not blank. It knows nothing of intent: it cannot tell an abandoned commit
+    from a wanted one, so it never rejects, and its answers carry no probability.
+    """
+
+    name = "syntax"
+    prompt_version = "1"  # raised whenever the rule above or the cut points change
+
+    def ask(self, questions: Sequence[Question]) -> list[Answer | None]:
+        """The first complete unit of each commit; never None."""
+        return [
+            Answer(first_unit(question.cuts), None, "fill", None) if question.committed else SILENCE
+            for question in questions
+        ]
+
+
+def first_unit(cuts: tuple[Cut, ...]) -> Cut:
+    """The cut at the end of the first complete unit; ``cuts`` is ascending and not empty."""
+    for cut in cuts:
+        if cut.closes and cut.kind in ("statement", "block"):
+            return cut
+    lines = (cut for cut in cuts if cut.kind in ("line", "statement", "block"))
+    return next(lines, cuts[-1])
