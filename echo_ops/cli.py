@@ -207,15 +207,12 @@ def rollout_step() -> None:
 
 
 @app.command("settings")
-def show_settings(markdown: Annotated[bool, typer.Option(help="Defaults, as the table in README.md.")] = False) -> None:
+def show_settings() -> None:
     """Show every setting, its value here, and what it means."""
-    from echo_ops import settings
     from echo_ops.pipeline import report
+    from echo_ops.settings import variables
 
-    if markdown:
-        typer.echo(settings.markdown())
-    else:
-        report.show(report.settings(settings.variables(_settings())))
+    report.show(report.settings(variables(_settings())))
 
 
 @app.command()

@@ -89,7 +89,7 @@ def _run(settings: Settings, home: Path, events: Path | None) -> None:
         with _environ(ours):
             inside = load()
             days = _telemetry(steps, inside, url, events)
-            _loop(steps, inside, url, days)
+            _loop(steps, inside, days)
             funnel = published(inside)
             trained = result_of(inside, days[-1])
             decision = latest(inside, url)
@@ -139,20 +139,22 @@ def _telemetry(steps: Steps, settings: Settings, url: str, events: Path | None) 
     return days
 
 
-def _loop(steps: Steps, settings: Settings, url: str, days: list[date]) -> None:
+def _loop(steps: Steps, settings: Settings, days: list[date]) -> None:
     """Harvest, training and rollout, each as a run of its DAG."""
     from echo_ops.pipeline import airflow_home
+    from echo_ops.pipeline.dag_runs import dag_runner
 
     with steps.step("airflow database"):
-        environment = airflow_home.environment(settings, url)
+        environment = airflow_home.environment(settings, None)
         airflow_home.migrate(environment)
-    for day in days:
-        with steps.step(f"harvest {day}") as tell:
-            airflow_home.run_dag(environment, "echo_harvest", {"day": day.isoformat(), "wait": False}, tell)
-    with steps.step("train") as tell:
-        airflow_home.run_dag(environment, "echo_train", {"day": days[-1].isoformat()}, tell)
-    with steps.step("rollout") as tell:
-        airflow_home.run_dag(environment, "echo_rollout", {}, tell)
+    with dag_runner(environment) as run:
+        for day in days:
+            with steps.step(f"harvest {day}") as tell:
+                run("echo_harvest", {"day": day.isoformat(), "wait": False}, tell)
+        with steps.step("train") as tell:
+            run("echo_train", {"day": days[-1].isoformat()}, tell)
+        with steps.step("rollout") as tell:
+            run("echo_rollout", {}, tell)
 
 
 def _environment(settings: Settings, home: Path, url: str, base_model: str | None) -> dict[str, str]:

@@ -1,0 +1,206 @@
+"""A night's training, step by step: examples → train.parquet → checkpoint → scores → challenger in MLflow.
+
+::
+
+    assemble ─► finetune ─► evaluate ─► register
+
+Everything of a night lies in ``<home>/training/<day>``; each step reads the files of the one before it and replaces its
+own, so it can be killed and run again. The users' code in that folder is removed when the night is registered.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from echo_ops.errors import InputError
+from echo_ops.lake.tables import Lake
+from echo_ops.schema.examples import EXAMPLES
+from echo_ops.settings import Settings
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """What a night learns from. Written by ``assemble``; read by the steps after it and kept as the model's lineage."""
+
+    day: str
+    days: tuple[str, ...]
+    train_rows: int
+    replay_rows: int
+    evaluation_rows: int
+    versions: dict[str, int]
+    train_hash: str
+    evaluation_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What came of a night. Written by ``register``."""
+
+    day: str
+    evaluation_rows: int
+    champion: dict[str, Any]
+    challenger: dict[str, Any]
+    better: bool
+    reason: str
+    registered: dict[str, Any] | None  # {"name", "version"}; None where the challenger was not better
+
+
+def last_published(settings: Settings) -> date:
+    """The last day in the lake.
+
+    Raises:
+        InputError: there is none.
+    """
+    days = Lake(settings.lake_uri).days()
+    if not days:
+        raise InputError(f"no day is published in the lake at {settings.lake_uri}; run echo-ops harvest --day DAY first")
+    return days[-1]
+
+
+def assemble(day: date, settings: Settings) -> Assembled:
+    """Write the night's lessons and its held-out requests, each streamed, chosen by keys alone.
+
+    Raises:
+        InputError: the window holds no lesson, or nothing to evaluate on.
+    """
+    from echo_ops.training.replay import choose, mix
+
+    lake = Lake(settings.lake_uri)
+    published = [one for one in lake.days() if one <= day]
+    first = day - timedelta(days=settings.training.window_days - 1)
+    window, older = [one for one in published if one >= first], [one for one in published if one < first]
+    if not window:
+        raise InputError(f"no day from {first} to {day} is published in the lake; run echo-ops harvest --day DAY first")
+    versions = lake.versions()
+    fresh = _keys(lake, window, "train", versions)
+    mixed = mix(fresh, _keys(lake, older, "train", versions), settings.training.replay_share, settings.training.seed)
+    held_out = choose(_keys(lake, window, "evaluation", versions), settings.training.evaluation_rows)
+    for rows, what in ((fresh, "lessons to learn"), (held_out, "held-out lessons to compare on")):
+        if rows.num_rows == 0:
+            raise InputError(
+                f"the days {window[0]} to {window[-1]} hold 0 {what}, at least 1 is needed; harvest more days, or see "
+                "in the table `dropped` why their requests became none"
+            )
+    folder = _folder(settings, day)
+    folder.mkdir(parents=True, exist_ok=True)
+    assembled = Assembled(
+        day=day.isoformat(),
+        days=tuple(one.isoformat() for one in published if one in set(window) | set(older)),
+        train_rows=mixed.num_rows,
+        replay_rows=mixed.num_rows - fresh.num_rows,
+        evaluation_rows=held_out.num_rows,
+        versions=versions,
+        train_hash=_write(folder / "train.parquet", lake, window + older, "train", mixed, versions),
+        evaluation_hash=_write(folder / "evaluation.parquet", lake, window, "evaluation", held_out, versions),
+    )
+    _put(folder / "assembled.json", assembled)
+    return assembled
+
+
+def finetune(day: date, settings: Settings, progress: Progress | None = None) -> None:
+    """Fine-tune the champion on the night's lessons, in a process of its own."""
+    from echo_ops.pipeline.champion import ensure_champion
+    from echo_ops.rollout.registry import MlflowRegistry
+    from echo_ops.training.finetune import FinetuneSpec, launch
+
+    folder = _folder(settings, day)
+    registry = MlflowRegistry(settings)
+    champion = ensure_champion(settings, registry)
+    spec = FinetuneSpec(
+        model=str(registry.download(champion)),
+        examples=str(folder / "train.parquet"),
+        out=str(folder / "checkpoint"),
+        training=settings.training,
+    )
+    result = launch(spec, lambda done, total: progress("fine-tune", done, total) if progress else None)
+    (folder / "champion.json").write_text(json.dumps({"version": champion.version}))
+    _put(folder / "finetuned.json", result)
+
+
+def evaluate(day: date, settings: Settings, progress: Progress | None = None) -> None:
+    """Let champion and challenger complete the same held-out requests."""
+    from echo_ops.rollout.registry import MlflowRegistry
+    from echo_ops.training import evaluate as evaluation
+
+    folder = _folder(settings, day)
+    registry = MlflowRegistry(settings)
+    champion = registry.version(json.loads((folder / "champion.json").read_text())["version"])
+    for who, model in (("champion", registry.download(champion)), ("challenger", folder / "checkpoint")):
+        evaluation.launch(
+            evaluation.EvaluationSpec(
+                model=str(model),
+                examples=str(folder / "evaluation.parquet"),
+                out=str(folder / f"{who}.parquet"),
+                training=settings.training,
+            ),
+            lambda done, total, who=who: progress(f"evaluate {who}", done, total) if progress else None,
+        )
+
+
+def register(day: date, settings: Settings) -> Trained:
+    """Compare, write all of it to MLflow, and register the checkpoint as challenger when it is better."""
+    raise NotImplementedError
+
+
+def train(day: date, settings: Settings, progress: Progress | None = None) -> Trained:
+    """All steps of a night, one after the other."""
+    assemble(day, settings)
+    finetune(day, settings, progress)
+    evaluate(day, settings, progress)
+    return register(day, settings)
+
+
+def result_of(settings: Settings, day: date) -> Trained:
+    """What came of a night that was registered.
+
+    Raises:
+        InputError: there is none.
+    """
+    with suppress(FileNotFoundError):
+        return Trained(**json.loads((_folder(settings, day) / "trained.json").read_text()))
+    raise InputError(f"no training to {day} was registered; run echo-ops train --day {day}")
+
+
+def _folder(settings: Settings, day: date) -> Path:
+    return settings.home.absolute() / "training" / day.isoformat()
+
+
+def _keys(lake: Lake, days: list[date], split: str, versions: dict[str, int]) -> pa.Table:
+    """Day, request and weight of lessons: narrow, so that the choice is made without their texts."""
+    columns = ["request_id", "requested_at", "repository", "user_id", "document_id", "weight"]
+    batches = lake.read("examples", days, columns, versions.get("examples"), {"split": split}) if days else ()
+    return pa.Table.from_batches(batches, schema=pa.schema([EXAMPLES.field(name) for name in columns]))
+
+
+def _write(
+    path: Path, lake: Lake, days: list[date], split: str, chosen: pa.Table, versions: dict[str, int]
+) -> str:
+    """Stream the chosen rows into a file; gives the hash of its bytes."""
+    wanted = chosen["request_id"].combine_chunks()
+    part = path.with_suffix(".part")
+    with pq.ParquetWriter(part, EXAMPLES, compression="zstd") as writer:
+        for day in sorted(days):
+            batches = lake.read("examples", [day], EXAMPLES.names, versions.get("examples"), {"split": split})
+            rows = [batch.filter(pc.is_in(batch["request_id"], value_set=wanted)) for batch in batches]
+            writer.write_table(pa.Table.from_batches(rows, schema=EXAMPLES).sort_by("request_id"))
+    part.replace(path)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _put(path: Path, record: Any) -> None:
+    path.write_text(json.dumps(asdict(record), indent=2, sort_keys=True) + "\n")
