@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -78,6 +79,9 @@ class Teacher(Section):
     retries: int = Field(4, ge=0, description="tries after the first, on 429, 5xx and broken connections")
     max_requests: int | None = Field(None, ge=0, description="requests per run at most; beyond, the step stops cleanly")
     context_characters: int = Field(2000, ge=100, description="characters of the context's tail that the teacher sees")
+    max_invalid_share: Share = Field(
+        0.05, description="share of questions without a valid answer that are dropped; above, the teacher is not trusted"
+    )
 
 
 class Curation(Section):
@@ -114,27 +118,53 @@ class Training(Section):
     epochs: float = Field(1.0, gt=0, description="passes over the lessons")
     max_steps: int | None = Field(None, ge=1, description="optimizer steps at most, whatever the epochs")
     batch_size: int = Field(16, ge=1, description="lessons per optimizer step")
+    device_batch_size: int = Field(
+        16, ge=1, description="lessons per forward and backward pass; lower it when memory runs out"
+    )
     context_tokens: int = Field(1024, ge=64, description="tokens of context and lesson together")
     seed: int = Field(0, description="seed of shuffling and initialisation")
     evaluation_rows: int = Field(400, ge=1, description="held-out requests per evaluation at most, chosen by hash")
     max_new_tokens: int = Field(48, ge=1, description="tokens generated per held-out request")
+    evaluation_batch_size: int = Field(32, ge=1, description="held-out requests that are completed together")
+    threads: int | None = Field(
+        None, ge=1, description="CPU threads of a training or an evaluation; unset: OMP_NUM_THREADS, else all cores"
+    )
 
 
 class Rollout(Section):
     """How a challenger earns its traffic."""
 
     shares: tuple[float, ...] = Field(
-        (0.05, 0.25, 0.5), description="traffic shares, in order; after the last: champion"
+        (0.05, 0.25, 0.5),
+        min_length=1,
+        description="shares of users that the challenger gets, in order, each above 0 and below 1; after the last it "
+        "becomes champion. With fewer than some hundred users, start at 0.25",
     )
-    min_shown: int = Field(200, ge=1, description="proposals shown by the challenger at each share before it is judged")
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of the test that accepts or rolls back")
+    min_shown: int = Field(200, ge=1, description="proposals shown by each model at each share before they are judged")
+    min_users: int = Field(5, ge=2, description="users of each model at each share before they are judged")
+    confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of each one-sided bound of the test")
+    margin: Share = Field(
+        0.02, description="acceptance that a challenger may be worse at most, in absolute terms, and still go on"
+    )
+    settle_minutes: float = Field(
+        5.0, ge=0, le=1440, description="minutes that a request is given to be answered before it counts as evidence"
+    )
+
+    @field_validator("shares")
+    @classmethod
+    def _must_grow(cls, shares: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < share < 1 for share in shares) or any(b <= a for a, b in pairwise(shares)):
+            raise ValueError(f"shares are {list(shares)}; each must lie above 0 and below 1, and above the one before")
+        return shares
 
 
 class Mlflow(Section):
     """Where models are registered."""
 
     tracking_uri: str = Field("", description="MLflow tracking and registry URI; unset: SQLite under `<home>/mlflow`")
-    model_name: str = Field("echo-completion", min_length=1, description="name of the registered model")
+    model_name: str = Field(
+        "echo-completion", pattern=r"^[\w.-]+$", description="name of the registered model: letters, digits, . _ -"
+    )
     experiment: str = Field("echo-ops", min_length=1, description="experiment of the nightly runs")
     port: int = Field(
         5000, ge=1, le=65535, description="port of `echo-ops up`'s server; the next free one where it is taken"
