@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from itertools import chain
 
-from echo_ops.grammars import parser
+from echo_ops.grammars import head, parse, tail
 from echo_ops.teacher.port import Cut, CutKind
 from echo_ops.teacher.units import Unit, bracket_units, tree_units
 
@@ -31,10 +31,10 @@ def cut_points(language: str | None, prefix: str, committed: str, suffix: str) -
     if not committed:
         return ()
     body = committed[:COMMIT]
-    after = suffix[:AFTER] if len(body) == len(committed) else ""  # else the suffix does not follow the body
-    grammar = parser(language)
+    after = head(suffix, AFTER) if len(body) == len(committed) else ""  # else the suffix does not follow the body
+    window = parse(language, tail(prefix, BEFORE), body, after)
     whole: Unit = (len(committed), "whole", False)
-    units = tree_units(grammar, crop_before(prefix), body, after) if grammar else bracket_units(body)
+    units = tree_units(window, body) if window else bracket_units(body)
 
     best: dict[int, Cut] = {}
     for end, kind, closes in chain(_token(prefix, body), _lines(body), units, [whole]):
@@ -49,15 +49,6 @@ def cut_points(language: str | None, prefix: str, committed: str, suffix: str) -
         best[end] = Cut(end, kind, closes)
     chosen = sorted(best.values(), key=lambda cut: _priority(cut, len(committed)))[:MAX_CUTS]
     return tuple(sorted(chosen, key=lambda cut: cut.offset))
-
-
-def crop_before(prefix: str) -> str:
-    """The last ``BEFORE`` characters of a prefix, from the start of a line where one begins in there."""
-    if len(prefix) <= BEFORE:
-        return prefix
-    tail = prefix[-BEFORE:]
-    newline = tail.find("\n")
-    return tail[newline + 1 :] if newline >= 0 else tail
 
 
 def _priority(cut: Cut, whole: int) -> tuple[int, int]:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from echo_ops.grammars import Window
 from echo_ops.teacher.port import CutKind
 
 if TYPE_CHECKING:
-    from tree_sitter import Node, Parser
+    from tree_sitter import Node
 
 Unit = tuple[int, CutKind, bool]
 
@@ -31,18 +32,17 @@ STATEMENT_ENDINGS = ("_statement", "_definition", "_item", "_declaration")
 NOT_STATEMENTS = frozenset(f"{kind}parameter_declaration" for kind in ("", "optional_", "variadic_"))
 
 
-def tree_units(parser: Parser, before: str, commit: str, after: str) -> Iterator[Unit]:
-    """Units of ``before + commit + after`` that end in ``commit``; the windows may begin and end anywhere."""
-    head, body = before.encode(), commit.encode()
-    start, stop = len(head), len(head) + len(body)
-    root = parser.parse(head + body + after.encode()).root_node
+def tree_units(window: Window, commit: str) -> Iterator[Unit]:
+    """Units of a parsed window that end in its middle, which is ``commit``."""
+    body = commit.encode()
+    root, start, stop = window.root, window.start, window.start + len(body)
     first = _first_character(root, body, start)
     ascii_only = len(body) == len(commit)
 
     def characters(end: int) -> int:
         return end - start if ascii_only else len(body[: end - start].decode(errors="ignore"))
 
-    leaf = root.descendant_for_byte_range(start - 1, start + 1) if head else None
+    leaf = root.descendant_for_byte_range(start - 1, start + 1) if start else None
     if leaf is not None and not leaf.child_count and leaf.start_byte < start < leaf.end_byte <= stop:
         yield characters(leaf.end_byte), "token", True
 
