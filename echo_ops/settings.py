@@ -88,6 +88,9 @@ class Curation(Section):
     """What is worth learning."""
 
     max_lesson_characters: int = Field(2000, ge=1, description="a longer lesson is dropped: no completion is that long")
+    min_probability: Share = Field(
+        0.0, description="probability below which a teacher's cut or verdict is not believed; syntax has none and passes"
+    )
     max_per_user: int = Field(2000, ge=1, description="lessons per user and day at most")
     void_share: Share = Field(
         0.15, description="share of silence lessons per day at most; more teaches a model to say nothing"
