@@ -26,9 +26,9 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
+from echo_ops.pipeline.alerts import dag_failed
 
 from echo_ops.errors import InputError, QualityError
-from echo_ops.pipeline.alerts import dag_failed
 
 HOPELESS = ExceptionRetryPolicy(
     rules=[RetryRule(exception=[QualityError, InputError], action=RetryAction.FAIL, reason="the data is at fault")]

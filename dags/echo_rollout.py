@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import dag, task
-
 from echo_ops.pipeline.alerts import dag_failed
 
 

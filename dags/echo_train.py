@@ -22,9 +22,9 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
+from echo_ops.pipeline.alerts import dag_failed
 
 from echo_ops.errors import InputError, TrainingError
-from echo_ops.pipeline.alerts import dag_failed
 
 HOPELESS = ExceptionRetryPolicy(
     rules=[RetryRule(exception=[TrainingError, InputError], action=RetryAction.FAIL, reason="a retry would fail too")]
@@ -62,27 +62,25 @@ def echo_train() -> None:
         return tasks.assemble(day)
 
     @task
-    def finetune(assembled: dict[str, Any]) -> dict[str, Any]:
+    def finetune(day: str) -> None:
         from echo_ops.pipeline import tasks
 
-        return tasks.finetune(assembled)
+        tasks.finetune(day)
 
     @task
-    def evaluate(finetuned: dict[str, Any]) -> dict[str, Any]:
+    def evaluate(day: str) -> None:
         from echo_ops.pipeline import tasks
 
-        return tasks.evaluate(finetuned)
+        tasks.evaluate(day)
 
     @task
-    def register(evaluated: dict[str, Any]) -> dict[str, Any]:
+    def register(day: str) -> dict[str, Any]:
         from echo_ops.pipeline import tasks
 
-        return tasks.register(evaluated)
+        return tasks.register(day)
 
     day = resolve_day()
-    assembled = assemble(day)
-    wait_for_harvest(day) >> assembled
-    register(evaluate(finetune(assembled)))
+    wait_for_harvest(day) >> assemble(day) >> finetune(day) >> evaluate(day) >> register(day)
 
 
 echo_train()

@@ -7,7 +7,7 @@ a store or the data of a day stopped it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from echo_ops.settings import Settings
+    from echo_ops.training.progress import Report
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -52,7 +53,9 @@ def migrate() -> None:
 
 
 @events_app.command("load")
-def events_load(files: Annotated[list[Path], typer.Argument(help="Parquet files with the contract's columns.")]) -> None:
+def events_load(
+    files: Annotated[list[Path], typer.Argument(help="Parquet files with the contract's columns.")],
+) -> None:
     """Load completion events into Postgres; repeats are ignored, rows that break the contract refused with a reason."""
     from echo_ops.events.load import load
     from echo_ops.events.migrate import current
@@ -105,11 +108,7 @@ def harvest(day: Day) -> None:
 
     settings, when = _settings(), _day(day)
     with _alerting(settings, f"harvest of {when} failed"), _progress() as progress:
-        bar = progress.add_task("plan", total=1)
-        manifest = run(
-            when, settings, lambda step, done, total: progress.update(bar, description=step, completed=done, total=total)
-        )
-        progress.update(bar, description="published", completed=1, total=1)
+        manifest = run(when, settings, _bar(progress, "plan"))
     report.show(report.funnel([manifest]))
     for note in manifest.notes:
         typer.echo(f"note: {note}")
@@ -141,7 +140,7 @@ def refine(
     dropped: Annotated[Path, typer.Option(help="Parquet file for the dropped rows, with their reasons.")],
     teacher_url: Annotated[str | None, typer.Option(help="OpenAI-compatible URL of the teacher.")] = None,
     teacher_model: Annotated[str | None, typer.Option(help="Model name at that URL.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder of the teacher's answers, so that nothing is asked twice.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder of the teacher's answers: nothing is asked twice.")] = None,
 ) -> None:
     """Make lessons of lifecycles: teacher and curation on files; each row ends in exactly one of the two outputs."""
     from echo_ops.pipeline import report
@@ -167,28 +166,23 @@ def base_model() -> None:
     from echo_ops.pipeline.champion import make_base_model
 
     with _progress() as progress:
-        bar = progress.add_task("base model", total=None)
-        made = make_base_model(
-            _settings(), lambda what, done, total: progress.update(bar, description=what, completed=done, total=total)
-        )
+        made = make_base_model(_settings(), _follow(progress, "base model"))
     report.show(report.base_model(made))
 
 
 @app.command()
-def train(day: Annotated[str | None, typer.Option(help="Last day of the window; default: the last published.")] = None) -> None:
+def train(
+    day: Annotated[str | None, typer.Option(help="Last day of the window; default: the last published.")] = None,
+) -> None:
     """Fine-tune the champion on the lessons of a window of days; register the result when it is better."""
     from echo_ops.pipeline import report
-    from echo_ops.pipeline.train import last_published, train as run
+    from echo_ops.pipeline.train import last_published
+    from echo_ops.pipeline.train import train as run
 
     settings = _settings()
     when = _day(day) if day else last_published(settings)
     with _alerting(settings, f"training on the days to {when} failed"), _progress() as progress:
-        bar = progress.add_task("assemble", total=None)
-        result = run(
-            when,
-            settings,
-            lambda what, done, total: progress.update(bar, description=what, completed=done, total=total),
-        )
+        result = run(when, settings, _follow(progress, "assemble"))
     report.show(report.evaluation(result))
     typer.echo(result.reason)
 
@@ -286,6 +280,18 @@ def _progress() -> Iterator[Progress]:
     columns: list[Any] = [TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()]
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         yield progress
+
+
+def _bar(progress: Progress, first: str) -> Callable[[str, int, int | None], None]:
+    """A bar whose description changes from step to step."""
+    bar = progress.add_task(first, total=None)
+    return lambda step, done, total: progress.update(bar, description=step, completed=done, total=total)
+
+
+def _follow(progress: Progress, first: str) -> Report:
+    """A bar that follows the reports of a training."""
+    show = _bar(progress, first)
+    return lambda report: show(report.phase, report.done, report.total)
 
 
 @contextmanager

@@ -80,7 +80,8 @@ class Teacher(Section):
     max_requests: int | None = Field(None, ge=0, description="requests per run at most; beyond, the step stops cleanly")
     context_characters: int = Field(2000, ge=100, description="characters of the context's tail that the teacher sees")
     max_invalid_share: Share = Field(
-        0.05, description="share of questions without a valid answer that are dropped; above, the teacher is not trusted"
+        0.05,
+        description="share of questions without a valid answer that are dropped; above, the teacher is not trusted",
     )
 
 
@@ -89,7 +90,8 @@ class Curation(Section):
 
     max_lesson_characters: int = Field(2000, ge=1, description="a longer lesson is dropped: no completion is that long")
     min_probability: Share = Field(
-        0.0, description="probability below which a teacher's cut or verdict is not believed; syntax has none and passes"
+        0.0,
+        description="probability below which a teacher's cut or verdict is not believed; syntax has none and passes",
     )
     max_per_user: int = Field(2000, ge=1, description="lessons per user and day at most")
     void_share: Share = Field(

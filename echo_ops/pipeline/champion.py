@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from echo_ops.errors import InputError
 from echo_ops.settings import Settings
+from echo_ops.training.progress import Report, silent
 
 if TYPE_CHECKING:
     from echo_ops.rollout.registry import ModelVersion, Registry
     from echo_ops.training.base_model import BaseModelReport
-
-Progress = Callable[[str, int, int], None]
 
 
 def base_model_folder(settings: Settings) -> Path:
@@ -21,11 +19,11 @@ def base_model_folder(settings: Settings) -> Path:
     return settings.home.absolute() / "base-model"
 
 
-def make_base_model(settings: Settings, progress: Progress | None = None) -> BaseModelReport:
+def make_base_model(settings: Settings, report: Report = silent) -> BaseModelReport:
     """Make the small base model, or read what it can do when it is there already."""
     from echo_ops.training.base_model import make
 
-    return make(base_model_folder(settings), progress=progress)
+    return make(base_model_folder(settings), report=report)
 
 
 def ensure_champion(settings: Settings, registry: Registry) -> ModelVersion:

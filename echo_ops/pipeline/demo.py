@@ -82,8 +82,8 @@ def _run(settings: Settings, home: Path, events: Path | None) -> None:
     small = settings.base_model is None
     if small:
         with steps.step("base model") as tell:
-            made = make_base_model(settings, lambda what, done, total: tell(f"{what} {done}/{total}"))
-            tell(made.sentence())
+            made = make_base_model(settings, lambda report: tell(f"{report.phase} {report.done}/{report.total}"))
+            tell(f"perplexity {made.measures.perplexity:.1f}, uniform {made.measures.perplexity_uniform:.0f}")
     with local_server.serve(home) as url:
         ours = _environment(settings, home, url, str(base_model_folder(settings)) if small else None)
         with _environ(ours):

@@ -49,7 +49,7 @@ def reconstruct_file(
         pq.write_table(lifecycles, part, compression="zstd")
     if progress:
         progress(rows.num_rows, rows.num_rows)
-    return lifecycles.num_rows
+    return int(lifecycles.num_rows)
 
 
 def refine_file(

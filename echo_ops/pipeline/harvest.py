@@ -37,7 +37,11 @@ from echo_ops.settings import Settings
 SCHEMAS = {"events": EVENTS, "lifecycles": LIFECYCLES, "verdicts": VERDICTS, "examples": EXAMPLES, "dropped": DROPPED}
 
 CheckedStage = Literal["lifecycles", "examples"]
-CHECKED = {"lifecycles": ("events", "lifecycles"), "examples": ("examples",)}
+CheckedTable = Literal["events", "lifecycles", "examples"]
+CHECKED: dict[CheckedStage, tuple[CheckedTable, ...]] = {
+    "lifecycles": ("events", "lifecycles"),
+    "examples": ("examples",),
+}
 """Which tables are checked after which stage."""
 
 
@@ -81,8 +85,8 @@ def plan(day: date, settings: Settings) -> Manifest:
     if counted.requests == 0:
         raise QualityError(
             f"{day}: 0 requests among {counted.events} events received between {window.start:%Y-%m-%d %H:%M} and "
-            f"{window.end:%Y-%m-%d %H:%M} UTC; at least 1 is needed, so nothing is published; check that clients report "
-            "and that the day is the one you mean"
+            f"{window.end:%Y-%m-%d %H:%M} UTC; at least 1 is needed, so nothing is published; check that clients "
+            "report and that the day is the one you mean"
         )
     shards = -(-counted.events // settings.harvest.shard_events)
     return Manifest("plan", day.isoformat(), shards=shards, rows={"requests": counted.requests})
@@ -147,7 +151,7 @@ def check(day: date, stage: CheckedStage, before: Sequence[Manifest], settings: 
     for table in CHECKED[stage]:
         profiles = [_staged(lake, day, f"{table}_profile", manifest) for manifest in before]
         report = validate(
-            table,  # type: ignore[arg-type]
+            table,
             pa.concat_tables(profiles),
             settings.quality,
             day=day.isoformat(),
@@ -191,7 +195,7 @@ def judge(
 
 
 def curate(day: date, judged: Sequence[Manifest], settings: Settings) -> list[Manifest]:
-    """Apply the rules that look at the whole day (duplicates, balance, split), by keys alone; gives one manifest a shard.
+    """Apply the rules that look at the whole day: duplicates, balance, split; gives one manifest a shard.
 
     Only the keys, which hold no text, are in memory for the whole day; the texts go by shard by shard.
     """
@@ -251,7 +255,9 @@ def publish(
         "dropped": curated,
     }
     rows = add(manifest.rows for manifests in (extracted, judged, curated) for manifest in manifests)
-    notes = _unique(note for manifests in (checked, judged, curated) for manifest in manifests for note in manifest.notes)
+    notes = _unique(
+        note for manifests in (checked, judged, curated) for manifest in manifests for note in manifest.notes
+    )
     summary = Manifest(
         "harvest",
         day.isoformat(),
@@ -264,9 +270,10 @@ def publish(
         },
         notes=notes,
     )
-    if rows["lifecycles"] != rows["kept"] + sum(summary.dropped.values()):
+    dropped = sum(summary.dropped.values())
+    if rows["lifecycles"] != rows["kept"] + dropped:
         raise QualityError(
-            f"{day}: {rows['lifecycles']} lifecycles, but {rows['kept']} kept and {sum(summary.dropped.values())} dropped; "
+            f"{day}: {rows['lifecycles']} lifecycles, but {rows['kept']} kept and {dropped} dropped; "
             "each must be in exactly one of the two, so nothing is published; this is a defect: please report it"
         )
     versions = {

@@ -5,7 +5,9 @@ Only manifests, as plain data, pass between tasks; rows never do.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +15,9 @@ from echo_ops.pipeline import day as days
 from echo_ops.pipeline import harvest
 from echo_ops.pipeline.manifest import Manifest
 from echo_ops.settings import load
+from echo_ops.training.progress import Progress
+
+log = logging.getLogger(__name__)
 
 Data = dict[str, Any]
 
@@ -52,8 +57,58 @@ def publish(
     day: str, extracted: Iterable[Data], judged: Iterable[Data], curated: Iterable[Data], checked: Iterable[Data]
 ) -> Data:
     """See ``harvest.publish``."""
-    parts = (_manifests(part) for part in (extracted, judged, curated, checked))
-    return harvest.publish(days.parse(day), *parts, settings=load()).to_dict()
+    stages = (_manifests(extracted), _manifests(judged), _manifests(curated), _manifests(checked))
+    return harvest.publish(days.parse(day), *stages, load()).to_dict()
+
+
+def is_published(day: str) -> bool:
+    """Whether a day's harvest is in the lake."""
+    return bool(harvest.published(load(), [days.parse(day)]))
+
+
+def assemble(day: str) -> Data:
+    """See ``train.assemble``."""
+    from echo_ops.pipeline import train
+
+    return asdict(train.assemble(days.parse(day), load()))
+
+
+def finetune(day: str) -> None:
+    """See ``train.finetune``."""
+    from echo_ops.pipeline import train
+
+    train.finetune(days.parse(day), load(), _say)
+
+
+def evaluate(day: str) -> None:
+    """See ``train.evaluate``."""
+    from echo_ops.pipeline import train
+
+    train.evaluate(days.parse(day), load(), _say)
+
+
+def register(day: str) -> Data:
+    """See ``train.register``."""
+    from echo_ops.pipeline import train
+
+    return asdict(train.register(days.parse(day), load()))
+
+
+def rollout_step() -> Data:
+    """See ``promote.step``."""
+    from echo_ops.pipeline.database import database
+    from echo_ops.pipeline.promote import step
+
+    settings = load()
+    with database(settings) as url:
+        return dict(step(settings, url).figures())
+
+
+def _say(progress: Progress) -> None:
+    """Progress into the task's log, a line each tenth of the way."""
+    if progress.done * 10 // max(progress.total, 1) != (progress.done - 1) * 10 // max(progress.total, 1):
+        loss = "" if progress.loss is None else f", loss {progress.loss:.3f}"
+        log.info("%s: %d of %d%s", progress.phase, progress.done, progress.total, loss)
 
 
 def _manifests(data: Iterable[Data]) -> list[Manifest]:

@@ -13,12 +13,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,8 +27,13 @@ from echo_ops.errors import InputError
 from echo_ops.lake.tables import Lake
 from echo_ops.schema.examples import EXAMPLES
 from echo_ops.settings import Settings
+from echo_ops.training.progress import Progress, Report, silent
 
-Progress = Callable[[str, int, int], None]
+if TYPE_CHECKING:
+    from echo_ops.rollout.tracking import Run
+
+CLUSTERS = ["request_id", "user_id", "repository", "document_id"]
+"""What tells which held-out requests resemble each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,9 @@ def last_published(settings: Settings) -> date:
     """
     days = Lake(settings.lake_uri).days()
     if not days:
-        raise InputError(f"no day is published in the lake at {settings.lake_uri}; run echo-ops harvest --day DAY first")
+        raise InputError(
+            f"no day is published in the lake at {settings.lake_uri}; run echo-ops harvest --day DAY first"
+        )
     return days[-1]
 
 
@@ -96,7 +102,8 @@ def assemble(day: date, settings: Settings) -> Assembled:
                 "in the table `dropped` why their requests became none"
             )
     folder = _folder(settings, day)
-    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)  # of a night that was killed, or is trained again
+    folder.mkdir(parents=True)
     assembled = Assembled(
         day=day.isoformat(),
         days=tuple(one.isoformat() for one in published if one in set(window) | set(older)),
@@ -111,7 +118,7 @@ def assemble(day: date, settings: Settings) -> Assembled:
     return assembled
 
 
-def finetune(day: date, settings: Settings, progress: Progress | None = None) -> None:
+def finetune(day: date, settings: Settings, report: Report = silent) -> None:
     """Fine-tune the champion on the night's lessons, in a process of its own."""
     from echo_ops.pipeline.champion import ensure_champion
     from echo_ops.rollout.registry import MlflowRegistry
@@ -126,41 +133,88 @@ def finetune(day: date, settings: Settings, progress: Progress | None = None) ->
         out=str(folder / "checkpoint"),
         training=settings.training,
     )
-    result = launch(spec, lambda done, total: progress("fine-tune", done, total) if progress else None)
+    result = launch(spec, report)
     (folder / "champion.json").write_text(json.dumps({"version": champion.version}))
     _put(folder / "finetuned.json", result)
 
 
-def evaluate(day: date, settings: Settings, progress: Progress | None = None) -> None:
+def evaluate(day: date, settings: Settings, report: Report = silent) -> None:
     """Let champion and challenger complete the same held-out requests."""
     from echo_ops.rollout.registry import MlflowRegistry
-    from echo_ops.training import evaluate as evaluation
+    from echo_ops.training.evaluate import EvaluationSpec, launch
 
     folder = _folder(settings, day)
     registry = MlflowRegistry(settings)
-    champion = registry.version(json.loads((folder / "champion.json").read_text())["version"])
+    champion = registry.version(_get(folder / "champion.json")["version"])
     for who, model in (("champion", registry.download(champion)), ("challenger", folder / "checkpoint")):
-        evaluation.launch(
-            evaluation.EvaluationSpec(
-                model=str(model),
-                examples=str(folder / "evaluation.parquet"),
-                out=str(folder / f"{who}.parquet"),
-                training=settings.training,
-            ),
-            lambda done, total, who=who: progress(f"evaluate {who}", done, total) if progress else None,
-        )
+
+        def tell(progress: Progress, who: str = who) -> None:
+            report(replace(progress, phase=f"{progress.phase} {who}"))
+
+        examples, out = str(folder / "evaluation.parquet"), str(folder / f"{who}.parquet")
+        launch(EvaluationSpec(str(model), examples, out, settings.training), tell)
 
 
 def register(day: date, settings: Settings) -> Trained:
-    """Compare, write all of it to MLflow, and register the checkpoint as challenger when it is better."""
-    raise NotImplementedError
+    """Compare, write all of it to MLflow, and register the checkpoint as challenger when it is better.
+
+    Run again after a kill it goes on with the same MLflow run; the same checkpoint is never registered twice.
+    """
+    from echo_ops.rollout.registry import MlflowRegistry
+    from echo_ops.rollout.tracking import run
+    from echo_ops.training.compare import clusters_of, compare
+    from echo_ops.training.scores import summarise
+
+    folder = _folder(settings, day)
+    if (folder / "trained.json").exists():
+        return result_of(settings, day)
+    assembled, finetuned, before = (_get(folder / f"{name}.json") for name in ("assembled", "finetuned", "champion"))
+    scores = {who: pq.read_table(folder / f"{who}.parquet") for who in ("champion", "challenger")}
+    clusters = clusters_of(pq.read_table(folder / "evaluation.parquet", columns=CLUSTERS))
+    comparison = compare(scores["champion"], scores["challenger"], clusters, settings.training.seed)
+    measured = {who: summarise(table) for who, table in scores.items()}
+    lineage = {f"echo.lake.{table}": str(version) for table, version in assembled["versions"].items()}
+    lineage |= {"echo.day": day.isoformat(), "echo.champion": before["version"], "echo.settings": settings.digest()}
+    registry, registered = MlflowRegistry(settings), None
+    resume = _get(folder / "run.json").get("run_id") if (folder / "run.json").exists() else None
+    with run(settings, f"nightly {day}", lineage, resume=resume) as opened:
+        (folder / "run.json").write_text(json.dumps({"run_id": opened.run_id}))
+        opened.params(settings.training.model_dump(mode="json") | {"base": before["version"]})
+        for step, loss in finetuned["losses"]:
+            opened.metrics({"train.loss": loss}, step=step)
+        for who, figures in measured.items():
+            opened.metrics(figures, prefix=f"{who}.")
+        _tell_data(opened, assembled, settings)
+        opened.json("comparison.json", asdict(comparison))
+        opened.json("assembled.json", assembled)
+        opened.json("finetuned.json", finetuned)
+        if comparison.better:
+            metrics = {
+                f"challenger.{name}": value for name, value in measured["challenger"].items() if value is not None
+            }
+            version = registry.register(folder / "checkpoint", run_id=opened.run_id, tags=lineage, metrics=metrics)
+            registry.set_alias("challenger", version)
+            registered = {"name": version.name, "version": version.version}
+    trained = Trained(
+        day=day.isoformat(),
+        evaluation_rows=comparison.requests,
+        better=comparison.better,
+        reason=comparison.reason,
+        registered=registered,
+        **measured,
+    )
+    _put(folder / "trained.json", trained)
+    for text in folder.glob("*.parquet"):
+        text.unlink()
+    shutil.rmtree(folder / "checkpoint", ignore_errors=True)
+    return trained
 
 
-def train(day: date, settings: Settings, progress: Progress | None = None) -> Trained:
+def train(day: date, settings: Settings, report: Report = silent) -> Trained:
     """All steps of a night, one after the other."""
     assemble(day, settings)
-    finetune(day, settings, progress)
-    evaluate(day, settings, progress)
+    finetune(day, settings, report)
+    evaluate(day, settings, report)
     return register(day, settings)
 
 
@@ -175,31 +229,50 @@ def result_of(settings: Settings, day: date) -> Trained:
     raise InputError(f"no training to {day} was registered; run echo-ops train --day {day}")
 
 
+def _tell_data(opened: Run, assembled: dict[str, Any], settings: Settings) -> None:
+    contexts: dict[str, Literal["training", "evaluation"]] = {"train": "training", "evaluation": "evaluation"}
+    for rows, context in contexts.items():
+        opened.dataset(
+            f"examples {rows} to {assembled['day']}",
+            uri=f"{settings.lake_uri}/examples",
+            table_version=assembled["versions"]["examples"],
+            digest=assembled[f"{rows}_hash"],
+            rows=assembled[f"{rows}_rows"],
+            context=context,
+        )
+
+
 def _folder(settings: Settings, day: date) -> Path:
     return settings.home.absolute() / "training" / day.isoformat()
 
 
 def _keys(lake: Lake, days: list[date], split: str, versions: dict[str, int]) -> pa.Table:
-    """Day, request and weight of lessons: narrow, so that the choice is made without their texts."""
-    columns = ["request_id", "requested_at", "repository", "user_id", "document_id", "weight"]
-    batches = lake.read("examples", days, columns, versions.get("examples"), {"split": split}) if days else ()
-    return pa.Table.from_batches(batches, schema=pa.schema([EXAMPLES.field(name) for name in columns]))
+    """The requests of lessons, without their texts: enough to choose by."""
+    batches = lake.read("examples", days, ["request_id"], versions.get("examples"), {"split": split}) if days else ()
+    return pa.Table.from_batches(batches, schema=pa.schema([EXAMPLES.field("request_id")]))
 
 
-def _write(
-    path: Path, lake: Lake, days: list[date], split: str, chosen: pa.Table, versions: dict[str, int]
-) -> str:
+def _write(path: Path, lake: Lake, days: list[date], split: str, chosen: pa.Table, versions: dict[str, int]) -> str:
     """Stream the chosen rows into a file; gives the hash of its bytes."""
     wanted = chosen["request_id"].combine_chunks()
+    columns = [field.name for field in EXAMPLES]
     part = path.with_suffix(".part")
     with pq.ParquetWriter(part, EXAMPLES, compression="zstd") as writer:
         for day in sorted(days):
-            batches = lake.read("examples", [day], EXAMPLES.names, versions.get("examples"), {"split": split})
+            batches = lake.read("examples", [day], columns, versions.get("examples"), {"split": split})
             rows = [batch.filter(pc.is_in(batch["request_id"], value_set=wanted)) for batch in batches]
             writer.write_table(pa.Table.from_batches(rows, schema=EXAMPLES).sort_by("request_id"))
     part.replace(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _get(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: an earlier step of this night did not end; run the night again") from None
+    return content
 
 
 def _put(path: Path, record: Any) -> None:

@@ -16,7 +16,8 @@ import json, sys
 from airflow.dag_processing.dagbag import DagBag
 before = set(sys.modules)
 bag = DagBag(sys.argv[1])
-heavy = {"torch", "transformers", "trl", "mlflow", "great_expectations", "deltalake", "tree_sitter", "openai", "pyarrow"}
+heavy = {"torch", "transformers", "trl", "mlflow", "great_expectations", "deltalake", "tree_sitter", "openai"}
+heavy |= {"pyarrow", "pandas"}
 print("RESULT " + json.dumps({
     "errors": bag.import_errors,
     "heavy": sorted(heavy & (set(sys.modules) - before)),

@@ -26,7 +26,9 @@ def test_the_first_that_names_a_day_is_taken(context: dict[str, Any], day: date)
     assert resolve(context) == day
 
 
-@pytest.mark.parametrize("context", [{}, {"params": {}}, {"params": {"day": "yesterday"}}, {"partition_key": "2026-13-01"}])
+@pytest.mark.parametrize(
+    "context", [{}, {"params": {}}, {"params": {"day": "yesterday"}}, {"partition_key": "2026-13-01"}]
+)
 def test_a_run_without_a_valid_day_is_refused(context: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="YYYY-MM-DD"):
         resolve(context)
@@ -40,7 +42,7 @@ def test_a_backfill_can_be_refused() -> None:
 
 
 def test_a_day_that_is_none_is_named() -> None:
-    with pytest.raises(InputError, match="'02.11.2026' is no day"):
+    with pytest.raises(InputError, match=r"'02\.11\.2026' is no day"):
         parse("02.11.2026")
 
 
