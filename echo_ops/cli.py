@@ -232,7 +232,7 @@ def demo(
 def main() -> None:
     """Run the command line; every expected failure is one line on stderr."""
     try:
-        status = app(standalone_mode=False)
+        status = app(prog_name="echo-ops", standalone_mode=False)
     except typer.TyperException as error:
         _fail(error.format_message(), 2)
     except EchoError as error:
