@@ -83,7 +83,8 @@ class AnswerCache:
                 logger.warning("teacher cache: %s cannot be read (%s) and is passed over", path, type(error).__name__)
                 continue
             for row in table.to_pylist():
-                known[row.pop("key")] = Reply(**row)
+                key = row.pop("key")
+                known[key] = Reply(**row)
         return known
 
     def keep(self, replies: Mapping[bytes, Reply]) -> None:

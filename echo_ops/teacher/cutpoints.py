@@ -18,7 +18,7 @@ BEFORE, COMMIT, AFTER = 1500, 4000, 500
 """Characters of prefix, commit and suffix that are parsed. A commit beyond ``COMMIT`` is offered whole all the same."""
 
 RANK: dict[CutKind, int] = {"block": 0, "statement": 1, "line": 2, "expression": 3, "token": 4, "whole": 5}
-"""Which name an offset bears where several units end."""
+"""From the largest unit to the smallest; all of a commit is a name only where no unit ends."""
 
 WORD = re.compile(r"\w+")
 
@@ -42,13 +42,15 @@ def cut_points(language: str | None, prefix: str, committed: str, suffix: str) -
             end = len(body[:end].rstrip())
             if not end:
                 continue
-        known = best.get(end)
-        if known:
-            kind = kind if RANK[kind] < RANK[known.kind] else known.kind
-            closes = closes or known.closes
-        best[end] = Cut(end, kind, closes)
+        cut = Cut(end, kind, closes)
+        best[end] = min(cut, best.get(end, cut), key=_name_rank)
     chosen = sorted(best.values(), key=lambda cut: _priority(cut, len(committed)))[:MAX_CUTS]
     return tuple(sorted(chosen, key=lambda cut: cut.offset))
+
+
+def _name_rank(cut: Cut) -> tuple[bool, int, bool]:
+    """Which of several units names an offset: a statement that closes the request, else the largest."""
+    return not (cut.closes and cut.kind in ("block", "statement")), RANK[cut.kind], not cut.closes
 
 
 def _priority(cut: Cut, whole: int) -> tuple[int, int]:
