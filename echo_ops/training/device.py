@@ -1,0 +1,84 @@
+"""What the models run on, and how they are read: a GPU in bf16 where there is one, else the CPU."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from echo_ops.errors import EchoError, InputError, TrainingError
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Where to compute, and whether matrix products are fast in bf16 there."""
+
+    name: str  # as torch has it: cuda, cpu
+    bf16: bool
+
+
+def best_device() -> Device:
+    """The GPU where there is one; bf16 on a CPU only where it has instructions for it, else it is far slower."""
+    import torch
+
+    if torch.cuda.is_available():
+        return Device("cuda", torch.cuda.is_bf16_supported())
+    capabilities = torch.cpu.get_capabilities()
+    return Device("cpu", bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16")))
+
+
+def load_tokenizer(model: str) -> Any:
+    """The tokenizer of a folder or a hub id.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        raise InputError(_unreadable(model, error)) from None
+
+
+def load_model(model: str, dtype: Any) -> Any:
+    """The causal language model of a folder or a hub id, on the CPU, in ``dtype``.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    from transformers import AutoModelForCausalLM
+
+    try:
+        return AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
+    except (OSError, ValueError) as error:
+        raise InputError(_unreadable(model, error)) from None
+
+
+def _unreadable(model: str, error: Exception) -> str:
+    what = "no folder with config.json, tokenizer.json and weights" if Path(model).is_dir() else "no model that is here"
+    return f"{model} is {what}, nor one that the hub gives ({type(error).__name__}); check ECHO_BASE_MODEL"
+
+
+@contextmanager
+def clear_errors(what: str) -> Iterator[None]:
+    """Memory or disk that ran out, as one clear line. ``what`` is the model or the file that is worked on."""
+    try:
+        yield
+    except EchoError:
+        raise
+    except Exception as error:
+        full_disk = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
+        if full_disk:
+            raise TrainingError(
+                f"the disk is full, {what} was not written; free some space and run it again"
+            ) from error
+        if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
+            raise TrainingError(
+                f"memory ran out over {what}; lower ECHO_TRAINING_CONTEXT_TOKENS, ECHO_TRAINING_DEVICE_BATCH_SIZE "
+                "or ECHO_TRAINING_EVALUATION_BATCH_SIZE"
+            ) from error
+        raise

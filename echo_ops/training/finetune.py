@@ -1,0 +1,260 @@
+"""Fine-tuning on lessons with TRL's SFTTrainer: from a checkpoint to a checkpoint.
+
+Also a program: ``python -m echo_ops.training.finetune SPEC.json`` (see ``progress``), which ``launch`` starts, so that
+an Airflow worker needs no torch.
+
+The checkpoint is whole, with LoRA too: the adapter is merged into the base, and kept beside it in ``adapter/``. So
+transformers and vLLM load the folder as it is, and the next night starts from it. It appears under its name when it
+is complete, by one rename; a run that fails or is killed leaves nothing under that name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import math
+import shutil
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from echo_ops.errors import TrainingError
+from echo_ops.settings import Training
+from echo_ops.training import lessons as lesson_files
+from echo_ops.training.device import Device, best_device, clear_errors, load_model, load_tokenizer
+from echo_ops.training.fim import Layout
+from echo_ops.training.lessons import Lessons
+from echo_ops.training.progress import Progress, Report, run_apart, serve, silent
+
+LEARNING_RATES = {"lora": 2e-4, "full": 2e-5}
+WARMUP = 0.05  # share of the steps
+LOSSES = 100  # reports over a run
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuneSpec:
+    """All that shapes a fine-tuning. Written by pipeline; read by ``finetune``."""
+
+    model: str  # folder or hub id of the checkpoint to start from
+    examples: str  # Parquet file of EXAMPLES; rows with split train are learned
+    out: str  # folder of the new checkpoint; what was there is replaced
+    training: Training
+
+    @property
+    def learning_rate(self) -> float:
+        """The peak learning rate, resolved."""
+        return self.training.learning_rate or LEARNING_RATES[self.training.method]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {
+            "model": self.model,
+            "examples": self.examples,
+            "out": self.out,
+            "training": self.training.model_dump(mode="json"),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> FinetuneSpec:
+        """The inverse of ``to_dict``."""
+        return cls(**{**data, "training": Training(**data["training"])})
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuneResult:
+    """What a fine-tuning did. Written by ``finetune``, also as ``result.json`` into the checkpoint."""
+
+    model: str  # folder of the checkpoint
+    method: str
+    learning_rate: float
+    layout: str  # family and order of the FIM tokens
+    device: str
+    rows: int  # lessons of the file that were learned
+    too_long: int  # lessons left out: longer than ECHO_TRAINING_CONTEXT_TOKENS
+    examples_hash: str  # of the file's bytes
+    steps: int
+    tokens: int  # of context and lesson, over all steps
+    target_tokens: int  # with loss, over all steps
+    losses: tuple[tuple[int, float], ...]  # step, mean nats per token with loss
+    seconds: float
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> FinetuneResult:
+        """From plain JSON."""
+        return cls(**{**data, "losses": tuple((int(step), float(loss)) for step, loss in data["losses"])})
+
+
+def launch(spec: FinetuneSpec, report: Report = silent) -> FinetuneResult:
+    """``finetune`` in a process of its own.
+
+    Raises:
+        InputError, TrainingError: as ``finetune``; the latter also where the process was killed.
+    """
+    outcome = run_apart("echo_ops.training.finetune", spec.to_dict(), report, spec.training.threads)
+    return FinetuneResult.from_dict(outcome)
+
+
+def finetune(spec: FinetuneSpec, report: Report = silent) -> FinetuneResult:
+    """Learn the lessons of a file and write a checkpoint. On one CPU, the same spec gives the same weights.
+
+    Raises:
+        InputError: the model or the lessons cannot be used.
+        TrainingError: the loss is no number any more, memory or disk ran out; nothing is left at ``spec.out``.
+    """
+    began = time.monotonic()
+    out = Path(spec.out).absolute()
+    part = out.with_name(f".{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
+    try:
+        with clear_errors(str(out)):
+            part.mkdir(parents=True)
+            tokenizer = load_tokenizer(spec.model)
+            layout = Layout(tokenizer)
+            rendered = lesson_files.render(spec.examples, layout, spec.training.context_tokens, part / "lessons.arrow")
+            rows = _rows_of(rendered, spec.training)
+            device = best_device()
+            losses = _train(spec, layout, rendered, rows, device, part, report)
+            (part / "lessons.arrow").unlink()
+            load_tokenizer(spec.model).save_pretrained(part)  # afresh: the trainer sets tokens of its own
+            with Path(spec.examples).open("rb") as file:
+                examples_hash = hashlib.file_digest(file, "sha256").hexdigest()
+            result = FinetuneResult(
+                model=str(out),
+                method=spec.training.method,
+                learning_rate=spec.learning_rate,
+                layout=f"{layout.family.name} {layout.order}",
+                device=device.name,
+                rows=len(rendered.request_ids),
+                too_long=rendered.too_long,
+                examples_hash=examples_hash,
+                steps=math.ceil(len(rows) / spec.training.batch_size),
+                tokens=sum(rendered.lengths[row] for row in rows),
+                target_tokens=sum(rendered.targets[row] for row in rows),
+                losses=tuple(losses),
+                seconds=round(time.monotonic() - began, 1),
+            )
+            (part / "result.json").write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
+            shutil.rmtree(out, ignore_errors=True)
+            part.rename(out)
+            return result
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _rows_of(lessons: Lessons, training: Training) -> list[int]:
+    rows = lesson_files.order(lessons, training.batch_size, training.epochs, training.seed)
+    if not rows:
+        raise TrainingError(
+            f"{len(lessons.request_ids)} lessons with a weight of {sum(lessons.weights):.2g} in all give no step; "
+            "raise ECHO_TRAINING_EPOCHS or train on more days"
+        )
+    return rows if training.max_steps is None else rows[: training.max_steps * training.batch_size]
+
+
+def _train(
+    spec: FinetuneSpec, layout: Layout, lessons: Lessons, rows: list[int], device: Device, part: Path, report: Report
+) -> list[tuple[int, float]]:
+    """Run the trainer and write config and weights into ``part``; gives the losses by step."""
+    import torch
+    from peft import LoraConfig
+    from transformers import AutoConfig, PrinterCallback
+    from trl import SFTConfig, SFTTrainer
+
+    training = spec.training
+    if training.threads is not None:
+        torch.set_num_threads(training.threads)
+    lora = training.method == "lora"
+    # All weights are learned in float32, with bf16 products: steps of 1e-5 vanish in bf16 weights. Under an adapter
+    # the base stays as it is, so it may be held in bf16.
+    model = load_model(spec.model, torch.bfloat16 if lora and device.name == "cuda" else torch.float32)
+    steps = math.ceil(len(rows) / training.batch_size)
+    on_device = max(n for n in range(1, training.device_batch_size + 1) if training.batch_size % n == 0)
+    losses: list[tuple[int, float]] = []
+    trainer = SFTTrainer(
+        model=model,
+        args=SFTConfig(
+            output_dir=str(part / "trainer"),
+            max_steps=steps,
+            per_device_train_batch_size=on_device,
+            gradient_accumulation_steps=training.batch_size // on_device,
+            learning_rate=spec.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=math.ceil(steps * WARMUP),
+            max_grad_norm=1.0,
+            seed=training.seed,
+            train_sampling_strategy="sequential",  # the order is ours
+            dataset_kwargs={"skip_prepare_dataset": True},  # the tokens and labels are ours
+            max_length=None,
+            bf16=device.bf16,
+            use_cpu=device.name == "cpu",
+            dataloader_pin_memory=device.name != "cpu",
+            gradient_checkpointing=False,
+            activation_checkpointing=device.name != "cpu",
+            logging_steps=max(1, steps // LOSSES),
+            logging_nan_inf_filter=False,  # the default hides a NaN in the mean
+            save_strategy="no",
+            report_to="none",
+            disable_tqdm=True,
+        ),
+        train_dataset=lesson_files.dataset(lessons, rows),
+        processing_class=layout.tokenizer,
+        peft_config=LoraConfig(
+            task_type="CAUSAL_LM",
+            r=training.lora_rank,
+            lora_alpha=2 * training.lora_rank,
+            target_modules="all-linear",
+        )
+        if lora
+        else None,
+        callbacks=[_reporter(steps, losses, report)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    trainer.train()
+    _write(trainer.model, AutoConfig.from_pretrained(spec.model).dtype or torch.float32, lora, part)
+    shutil.rmtree(part / "trainer", ignore_errors=True)
+    return losses
+
+
+def _write(trained: Any, dtype: Any, lora: bool, part: Path) -> None:
+    import torch
+
+    if lora:
+        trained.save_pretrained(part / "adapter")
+        trained = trained.merge_and_unload()
+    broken = [name for name, weight in trained.named_parameters() if not torch.isfinite(weight).all()]
+    if broken:
+        raise TrainingError(f"{len(broken)} weights are no numbers after training; {_LOWER_RATE}")
+    trained.config.use_cache = True  # the trainer turns it off
+    trained.to(dtype).save_pretrained(part)
+
+
+_LOWER_RATE = "lower ECHO_TRAINING_LEARNING_RATE"
+
+
+def _reporter(steps: int, losses: list[tuple[int, float]], report: Report) -> Any:
+    """A callback that keeps the losses, tells of them, and stops at one that is no number."""
+    from transformers import TrainerCallback
+
+    class Reporter(TrainerCallback):  # type: ignore[misc]
+        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
+            if not logs or "loss" not in logs:
+                return
+            loss = float(logs["loss"])
+            if not math.isfinite(loss):
+                raise TrainingError(f"the loss is {loss} at step {state.global_step} of {steps}; {_LOWER_RATE}")
+            losses.append((state.global_step, loss))
+            report(Progress("fine-tune", state.global_step, steps, loss, int(logs.get("num_tokens", 0))))
+
+    return Reporter()
+
+
+def _main(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
+    return asdict(finetune(FinetuneSpec.from_dict(spec), report))
+
+
+if __name__ == "__main__":
+    sys.exit(serve(_main))

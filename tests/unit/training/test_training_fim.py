@@ -1,0 +1,149 @@
+from typing import Any
+
+import pytest
+
+from echo_ops.errors import InputError
+from echo_ops.training.fim import FAMILIES, IGNORED, PREFIX, SMALL, SUFFIX, Family, Layout, LessonTooLong
+
+CODE = ["def add(a, b):\n    return a + b\n", "x = 1\ny = 2\nprint(x, y)\n"]
+
+
+def tokenizer_of(family: Family, leave_out: str | None = None) -> Any:
+    """A tokenizer with a family's special tokens; with the space before a text where its own has one."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    sentencepiece = family.name in ("codellama", "codestral")
+    special = [token for token in family.special if token != leave_out]
+    if sentencepiece:
+        tokenizer = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>"))
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        tokenizer.decoder = decoders.Sequence(
+            [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(" ", 1, 0)]
+        )
+        special = ["<unk>", "<s>", *special, *(f"<0x{byte:02X}>" for byte in range(256))]
+    else:
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+    alphabet = [] if sentencepiece else pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=700, initial_alphabet=alphabet, special_tokens=special, show_progress=False
+    )
+    tokenizer.train_from_iterator(CODE, trainer)
+    if sentencepiece:
+        # Bytes are part of the vocabulary there, and not added tokens.
+        tokenizer = _without_added_bytes(tokenizer)
+        start = tokenizer.token_to_id("<s>")
+        tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", start)])
+        return PreTrainedTokenizerFast(tokenizer_object=tokenizer, bos_token="<s>", unk_token="<unk>")
+    # As in Qwen2.5-Coder, the tokens are added but not marked special: they must not be found in text all the same.
+    tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in special])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+
+
+def _without_added_bytes(tokenizer: Any) -> Any:
+    import json
+
+    from tokenizers import Tokenizer
+
+    data = json.loads(tokenizer.to_str())
+    data["added_tokens"] = [token for token in data["added_tokens"] if not token["content"].startswith("<0x")]
+    return Tokenizer.from_str(json.dumps(data))
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_a_layout_is_found_from_the_special_tokens(family: Family) -> None:
+    tokenizer = tokenizer_of(family)
+    for order, template in family.templates.items():
+        layout = Layout(tokenizer, order)
+        assert layout.family.name == family.name
+        example = layout.render("x = 1\n", "print(x, y)\n", "y = 2\n", 200)
+        tokens = tokenizer.convert_ids_to_tokens(example.input_ids)
+        marks = [token for token in tokens if token in family.special]
+        assert marks == [part for part in template if part not in (PREFIX, SUFFIX)] + [family.end]
+        assert layout.split(example) == ("x = 1\n", "print(x, y)\n", "y = 2\n")
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+def test_a_tokenizer_that_lacks_a_token_is_refused_saying_which(family: Family) -> None:
+    lacking = next(token for token in family.special if token != family.end)
+    with pytest.raises(InputError, match="no fill-in-the-middle tokens") as error:
+        Layout(tokenizer_of(family, leave_out=lacking))
+    assert f"{family.name}, where {lacking} is missing" in str(error.value)
+
+
+def test_an_order_that_the_family_does_not_know_is_refused() -> None:
+    deepseek = next(family for family in FAMILIES if family.name == "deepseek-coder")
+    with pytest.raises(InputError, match="deepseek-coder was not trained with the FIM order spm; it knows psm"):
+        Layout(tokenizer_of(deepseek), "spm")
+
+
+def test_a_tokenizer_that_begins_texts_with_a_token_keeps_it() -> None:
+    codellama = next(family for family in FAMILIES if family.name == "codellama")
+    tokenizer = tokenizer_of(codellama)
+    example = Layout(tokenizer).render("x", "y", "z", 100)
+    assert tokenizer.convert_ids_to_tokens(example.input_ids)[:2] == ["<s>", "▁<PRE>"]
+
+
+def test_no_space_is_put_before_the_lesson() -> None:
+    codestral = next(family for family in FAMILIES if family.name == "codestral")
+    layout = Layout(tokenizer_of(codestral))
+    for lesson in ("print", " print", "  x"):
+        assert layout.decode(layout.render("a", "b", lesson, 100).lesson) == lesson
+
+
+def test_loss_is_on_the_lesson_and_its_end_only(small_tokenizer: Any) -> None:
+    layout = Layout(small_tokenizer)
+    example = layout.render("def f(", "):\n", "first", 100)
+    lesson = layout.encode("first")
+    assert example.labels == [IGNORED] * (len(example.input_ids) - len(lesson) - 1) + [*lesson, layout.end_id]
+    assert example.input_ids[-len(lesson) - 1 :] == [*lesson, layout.end_id]
+
+
+def test_silence_is_the_end_token_alone(small_tokenizer: Any) -> None:
+    layout = Layout(small_tokenizer)
+    assert layout.render("x = 1", "\n", "", 100).lesson == [layout.end_id]
+
+
+@pytest.mark.parametrize("budget", [12, 20, 40])
+def test_the_context_is_cut_to_what_is_nearest_to_the_caret(small_tokenizer: Any, budget: int) -> None:
+    layout = Layout(small_tokenizer)
+    prefix, suffix, lesson = "".join(f"a{i}\n" for i in range(99)), "".join(f"b{i}\n" for i in range(99)), "first"
+    example = layout.render(prefix, suffix, lesson, budget)
+    assert len(example.input_ids) == budget
+    kept_prefix, kept_suffix, kept_lesson = layout.split(example)
+    assert prefix.endswith(kept_prefix)
+    assert suffix.startswith(kept_suffix)
+    assert kept_lesson == lesson
+    assert len(kept_prefix) > len(kept_suffix)
+
+
+def test_a_side_that_is_short_leaves_its_room_to_the_other(small_tokenizer: Any) -> None:
+    layout = Layout(small_tokenizer)
+    long = "".join(f"a{i}\n" for i in range(99))
+    for prefix, suffix in ((long, ""), ("", long)):
+        assert len(layout.render(prefix, suffix, "x", 40).input_ids) == 40
+
+
+def test_a_lesson_is_never_cut(small_tokenizer: Any) -> None:
+    layout = Layout(small_tokenizer)
+    fits = layout.render("x" * 50, "y" * 50, "ab", layout.overhead + len(layout.encode("ab")))
+    assert layout.split(fits) == ("", "", "ab")
+    with pytest.raises(LessonTooLong, match="does not fit 5 tokens"):
+        layout.render("x", "y", "ab" * 20, 5)
+
+
+def test_a_special_token_in_a_users_text_stays_text(small_tokenizer: Any) -> None:
+    layout = Layout(small_tokenizer)
+    text = f'END = "{SMALL.end}{SMALL.end}" + "<|echo_middle|>"\n'
+    example = layout.render(text, text, text, 500)
+    assert example.input_ids.count(layout.end_id) == 1
+    assert layout.split(example) == (text, text, text)
+
+
+def test_a_prompt_leaves_room_for_what_is_generated(small_tokenizer: Any) -> None:
+    layout = Layout(small_tokenizer)
+    assert len(layout.prompt("x = 1\n" * 50, "y\n" * 50, 64, 24)) == 64 - 24
+    with pytest.raises(InputError, match="24 new tokens do not fit 20"):
+        layout.prompt("x", "y", 20, 24)
