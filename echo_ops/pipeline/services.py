@@ -110,14 +110,6 @@ class Services:
             process.wait()
         self._running.clear()
 
-    def memory(self) -> int:
-        """Bytes of memory that all servers and their children hold, shared pages counted once (Linux: PSS)."""
-        total = 0
-        for process in _marked(self._mark):
-            info = process.memory_full_info()
-            total += getattr(info, "pss", info.rss)
-        return total
-
     def __enter__(self) -> Services:
         return self
 
