@@ -38,10 +38,9 @@ class Postgres(Section):
 
     url: SecretStr | None = Field(
         None,
-        description="libpq URL of the database with the completion events; "
-        "unset, a server is started on loopback for the time of the command",
+        description="libpq URL of the database with the completion events, with whatever libpq takes in one "
+        "(`?sslmode=…&connect_timeout=…`); unset, a server is started on loopback for the time of the command",
     )
-    connect_timeout: int = Field(10, ge=1, description="seconds to wait for a connection")
 
 
 class Lake(Section):
@@ -104,10 +103,22 @@ class Curation(Section):
 
 
 class Quality(Section):
-    """What must hold of a day."""
+    """What must hold of a day; critical: the day is stopped, warning: somebody is told and the day goes on."""
 
-    min_events: int = Field(1, ge=0, description="a day with fewer events is stopped")
+    min_events: int = Field(1, ge=1, description="events of a day, fewer: critical")
     max_null_committed: Share = Field(0.9, description="share of lifecycles without a known commit, above: critical")
+    max_invalid_share: Share = Field(
+        0.01, description="share of rows whose positions, times or texts contradict each other, above: critical"
+    )
+    max_clock_skew_seconds: float = Field(
+        3600.0, ge=0, description="seconds that a client's clock may be ahead of the server's"
+    )
+    max_skewed_share: Share = Field(0.2, description="share of events further ahead than that, above: critical")
+    min_acceptance: Share = Field(0.02, description="share of shown proposals that are accepted, below: warning")
+    max_acceptance: Share = Field(0.95, description="share of shown proposals that are accepted, above: warning")
+    max_void_share: Share = Field(0.8, description="share of known commits that are empty, above: warning")
+    max_silence_share: Share = Field(0.5, description="share of lessons to propose nothing, above: warning")
+    max_user_share: Share = Field(0.5, description="share of a day's rows by one user, above: warning")
 
 
 class Training(Section):

@@ -43,6 +43,7 @@ _UUID = "^[0-9a-fA-F]{8}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-fA-F]{4}-?[0-9a-
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _YEAR_2100 = 4_102_444_800  # seconds since 1970
 _LARGEST_INTEGER = 2**31 - 1
+_EXACT = 2**53  # whole numbers above are not exact as floats, which JSON and pandas make of them
 
 STAGED = pa.schema([pa.field("row_number", pa.int64()), *EVENTS])
 REFUSED = pa.schema(
@@ -189,21 +190,19 @@ def _times(column: pa.Array, bad: Callable[[Any], None]) -> pa.Array:
 
 def _integers(name: str, column: pa.Array, bad: Callable[[Any], None]) -> pa.Array:
     """As 64-bit integers; what is none, or out of its range, is marked and becomes 0."""
-    least, most = (0, _LARGEST_INTEGER) if name in POSITIONS else (0 if name == "seq" else -(2**53), 2**53)
+    if pa.types.is_null(column.type):
+        return column.cast(pa.int64())
     if pa.types.is_floating(column.type):
         column = column.cast(pa.float64())
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, pa.float64()), column)
-        outside = pc.not_equal(column, pc.floor(column))
-    else:
-        outside = pc.is_null(pa.nulls(len(column)), nan_is_null=False)
-        outside = pc.invert(outside)
-    if not pa.types.is_null(column.type):
-        below = False if pa.types.is_unsigned_integer(column.type) else pc.less(column, least)
-        limit = pa.scalar(most, pa.uint64() if pa.types.is_unsigned_integer(column.type) else pa.int64())
-        outside = pc.or_(pc.or_(outside, below), pc.greater(column, limit))
-        bad(outside)
-        column = pc.if_else(outside, pa.scalar(0, column.type), column)
-    return column.cast(pa.int64())
+    least, most = (0, _LARGEST_INTEGER) if name in POSITIONS else (0 if name == "seq" else -_EXACT, _EXACT)
+    outside = pc.greater(column, pa.scalar(most, pa.uint64() if pa.types.is_uint64(column.type) else pa.int64()))
+    if not pa.types.is_unsigned_integer(column.type):
+        outside = pc.or_(outside, pc.less(column, least))
+    if pa.types.is_floating(column.type):
+        outside = pc.or_(outside, pc.not_equal(column, pc.floor(column)))
+    bad(outside)
+    return pc.if_else(outside, pa.scalar(0, column.type), column).cast(pa.int64())
 
 
 def _edits(column: pa.Array, bad: Callable[[Any], None]) -> pa.Array:
@@ -286,10 +285,12 @@ def _is_utf8(value: bytes) -> bool:
 
 
 def _plain(column: pa.Array) -> pa.Array:
-    """Without extension and dictionary."""
+    """Without extension, dictionary and views, for which Arrow lacks some functions."""
     if isinstance(column.type, pa.BaseExtensionType):
         column = column.storage
-    return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    return column.cast(pa.large_string()) if pa.types.is_string_view(column.type) else column
 
 
 def _plain_type(found: pa.DataType) -> pa.DataType:

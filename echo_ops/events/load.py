@@ -101,6 +101,8 @@ def _load_file(url: str, path: Path, tell: Callable[[int], None]) -> Counts:
 
 
 def _load_into(url: str, cursor: Cursor, path: Path, tell: Callable[[int], None]) -> Counts:
+    cursor.execute(statement("events_stage_compression"))
+    cursor.fetchall()
     for name in ("events_stage", "events_stage_rejects", "events_stage_claimed"):
         cursor.execute(statement(name))
     read, rejected = _stage(cursor, path, tell)

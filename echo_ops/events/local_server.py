@@ -33,7 +33,7 @@ from echo_ops.events.server_binaries import Account, find
 from echo_ops.events.server_place import make_folder, place_of_data, write
 
 DATABASE = "echo_ops"
-ROLE = "echo"
+ROLE = "echo_ops"  # not "echo": a role's own name is a schema on its search path
 PATIENCE = 120.0
 """Seconds for a start or a stop: replaying the log after a crash may take most of it."""
 
@@ -214,7 +214,7 @@ class _Server:
                     stdout=output, stderr=output, pass_fds=[alive],
                 )  # fmt: skip
             if started.returncode == 0:
-                write(self.url_file, _url(settings["password"], port), 0o600)
+                write(self.url_file, _url(settings["user"], settings["password"], port), 0o600)
                 if self._answers():
                     return self.url_file.read_text()
             if "could not bind" not in log.read_text(errors="replace"):
@@ -233,7 +233,7 @@ class _Server:
         password_file = self.place / "password.new"
         shutil.rmtree(unfinished, ignore_errors=True)
         password = secrets.token_urlsafe(24)
-        write(self.url_file, _url(password, _free_port()), 0o600)
+        write(self.url_file, _url(ROLE, password, _free_port()), 0o600)
         unfinished.mkdir(mode=0o700)
         write(password_file, password, 0o600)
         for path in (unfinished, password_file):
@@ -305,8 +305,8 @@ def _open(path: Path) -> int:
         ) from None
 
 
-def _url(password: str, port: int) -> str:
-    return f"postgresql://{ROLE}:{password}@127.0.0.1:{port}/{DATABASE}"
+def _url(role: str, password: str, port: int) -> str:
+    return f"postgresql://{role}:{password}@127.0.0.1:{port}/{DATABASE}"
 
 
 def _free_port() -> int:

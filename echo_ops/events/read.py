@@ -8,6 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from echo_ops.errors import InputError
 from echo_ops.events.postgres import connect, dsn, translated
@@ -16,6 +17,8 @@ from echo_ops.schema.events import EVENTS
 
 BUCKETS = 65536
 """Values of ``echo.document_bucket``; a shard is a range of them."""
+
+_ORDER = [("document_id", "ascending"), ("seq", "ascending"), ("event_id", "ascending")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +71,8 @@ def read(
         "first_bucket": shard * BUCKETS // shards,
         "past_bucket": (shard + 1) * BUCKETS // shards,
     }
-    return _table(url, statement("events_read"), values).sort_by(
-        [("document_id", "ascending"), ("seq", "ascending"), ("event_id", "ascending")]
-    )
+    table = _table(url, statement("events_read"), values).combine_chunks()  # sorting chunks takes ten times as long
+    return table.take(pc.sort_indices(table.select(["document_id", "seq", "event_id"]), _ORDER))
 
 
 def _table(url: str, query: str, values: Mapping[str, Any]) -> pa.Table:

@@ -79,6 +79,9 @@ def write(path: Path, text: str, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     unfinished.chmod(mode)
+    if os.geteuid() == 0:  # root that helps out in a user's home leaves nothing there that the user cannot read
+        owner = path.parent.stat()
+        os.chown(unfinished, owner.st_uid, owner.st_gid)
     unfinished.rename(path)
 
 

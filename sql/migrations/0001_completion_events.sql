@@ -107,9 +107,11 @@ BEGIN
     IF to_regclass('echo.' || name) IS NOT NULL THEN
         RETURN false;
     END IF;
-    -- One maker at a time, in one order of locks: the advisory one, then the default partition.
+    -- One maker at a time, in one order of locks: the advisory one, then the default partition. Whether somebody was
+    -- first is asked of the catalogue itself: to_regclass would answer from what this session remembers.
     PERFORM pg_advisory_xact_lock(hashtextextended('echo.make_partition', 0));
-    IF to_regclass('echo.' || name) IS NOT NULL THEN
+    PERFORM FROM pg_class WHERE relname = name AND relnamespace = 'echo'::regnamespace;
+    IF FOUND THEN
         RETURN false;
     END IF;
     LOCK TABLE echo.completion_events_default IN ACCESS EXCLUSIVE MODE;
