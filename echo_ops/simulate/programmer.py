@@ -1,0 +1,437 @@
+"""A programmer at a document: types what is missing, asks for completions, and does with them what people do.
+
+The rules are stated where they stand. All of them look at what the user means to write, and none at which model
+proposed: the same text is treated alike whoever it comes from.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from random import Random
+
+from echo_ops.simulate.dice import Dice
+from echo_ops.simulate.document import LANGUAGE, Document
+from echo_ops.simulate.intention import Stretch
+from echo_ops.simulate.proposals import Asked
+from echo_ops.simulate.truth import Edit
+
+Turn = Generator[Asked, str | None, None]
+"""Work that stops at each request until the proposal comes."""
+
+INDENT = 4
+DEBOUNCE = 0.075
+"""Seconds without a key before the editor asks."""
+
+ASKS_AFTER = {"(": 0.30, ".": 0.22, "=": 0.45, ",": 0.22, ":": 0.20, " ": 0.05, "\n": 0.65}
+"""How often a typist pauses long enough for a request, by the character before the caret; elsewhere 0.015."""
+
+
+@dataclass(slots=True)
+class Programmer:
+    """One user at one document."""
+
+    document: Document
+    stretch: Stretch
+    model_version: str
+    day: date
+    dice: Dice
+    pace: float  # seconds between two keys
+    intended: dict[str, str] = field(default_factory=dict)  # by request
+    chance: Random = field(init=False)
+    loose: int = 0  # indentation that the editor put before the caret, not yet counted as written
+    asked_at: int = -1
+    hurry: int = 0  # characters to be typed before the next request
+
+    def __post_init__(self) -> None:
+        self.chance = self.dice.stream()
+
+    # --- the course of the work
+
+    def write(self) -> Turn:
+        """Write the stretch from its start to its end; the caret stands where it belongs."""
+        stretch = self.stretch
+        while stretch.at < stretch.end:
+            self._settle_indentation()
+            if self._pauses():
+                yield from self.ask()
+            elif self.chance.random() < 0.006:
+                self._slip()
+            elif self.chance.random() < 0.02 and self._last() == "\n":
+                self._paste()
+            else:
+                self._type_next()
+
+    def ask(self) -> Turn:
+        """Ask for a completion at the caret, and do with it what the user does."""
+        document, stretch = self.document, self.stretch
+        chance = self.dice.at("request", stretch.at, document.seq).stream()
+        self.asked_at = stretch.at
+        document.now += timedelta(seconds=DEBOUNCE)
+        end = stretch.unit_end(chance)
+        plan = self._plan(chance)
+        asked = self._asked(document.request(self.model_version), end)
+        self.intended[asked.request_id] = "" if plan in ("leave", "doubt", "erase") else stretch.into_gap(end)
+        proposal = yield asked
+        latency = chance.uniform(0.15, 0.6)
+        if plan == "write" and chance.random() < 0.2:  # the next keys come before the answer
+            self.hurry = chance.randint(2, 9)
+            return
+        self._wait(latency)
+        if proposal:
+            self._see(asked, proposal, plan, chance)
+        if plan == "think":
+            self._wait(chance.uniform(31, 200))
+        elif plan == "leave":
+            yield from self._leave(chance)
+        elif plan == "doubt":
+            self._doubt(chance)
+        elif plan == "erase":
+            self._erase(chance)
+
+    def _plan(self, chance: Random) -> str:
+        """70 % of the requests come while the user writes on; the others find him at the end of what he meant."""
+        plain = not self.stretch.closers and not self.loose
+        roll = chance.random()
+        if roll < 0.11:
+            return "think"
+        if roll < 0.22 and plain:
+            return "leave"
+        if roll < 0.25 and plain:
+            return "doubt"
+        if roll < 0.30 and plain and self._last().isalnum():
+            return "erase"
+        return "write"
+
+    def _asked(self, request_id: str, end: int) -> Asked:
+        place, stretch = self.document.place, self.stretch
+        prefix, suffix = self.document.windows()
+        text = stretch.page.text
+        return Asked(
+            request_id=request_id,
+            user_id=place.user_id,
+            day=self.day,
+            repository=place.repository,
+            path=place.path,
+            language=LANGUAGE,
+            model_version=self.model_version,
+            prefix=prefix,
+            suffix=suffix,
+            unit=text[stretch.at : end],
+            beyond=text[end : stretch.page.statement_end(min(end + 1, len(text)))],
+        )
+
+    # --- what is done with a proposal
+
+    def _see(self, asked: Asked, proposal: str, plan: str, chance: Random) -> None:
+        """The rule of acceptance.
+
+        Who means to write nothing here, rejects (35 %) or ignores. Else, by what the proposal has in common with
+        what the user means: all of it is right → accept (75 %) or type through it; all that is meant, then too much →
+        accept and delete the rest (35 %), accept word by word (25 %) or type on; right for at least 40 % and four
+        characters → accept the right words (30 %), accept and correct (20 %) or type on; else reject (30 %) or
+        ignore. One in 25 accepted proposals is undone.
+        """
+        document, stretch = self.document, self.stretch
+        right = _common(proposal, stretch.rest)
+        standing = sum(1 for closer in stretch.closers if closer - stretch.at < right)
+        document.show(asked.request_id, self.model_version, proposal, document.caret + standing)
+        self._wait(chance.uniform(0.4, 2.5))
+        roll = chance.random()
+        if plan != "write":
+            if roll < 0.35:
+                self._decide("rejected", asked)
+            else:
+                self._wait(chance.uniform(0.2, 4))
+                self._decide("ignored", asked)
+        elif right == len(proposal) and roll < 0.75:
+            self._accept(asked, proposal, right, standing, chance)
+        elif right == len(proposal):
+            self._type_through(asked, chance)
+        elif right >= len(asked.unit):
+            if roll < 0.35:
+                self._accept(asked, proposal, right, standing, chance)
+            elif roll < 0.6:
+                self._accept_part(asked, proposal[: len(asked.unit)])
+            else:
+                self._type_through(asked, chance)
+        elif right >= max(4, 0.4 * len(asked.unit)):
+            if roll < 0.3:
+                self._accept_part(asked, _whole_words(proposal, right))
+            elif roll < 0.5:
+                self._accept(asked, proposal, right, standing, chance)
+            else:
+                self._type_through(asked, chance)
+        elif roll < 0.3:
+            self._decide("rejected", asked)
+        else:
+            self._type_through(asked, chance)
+
+    def _accept(self, asked: Asked, proposal: str, right: int, standing: int, chance: Random) -> None:
+        document, stretch = self.document, self.stretch
+        caret = document.caret
+        edits = [Edit(caret, caret + standing, proposal)]
+        imported = ""
+        if chance.random() < 0.02 and caret > 0 and not stretch.closers:
+            imported = "import types\n"  # an auto-import comes with the accept, as a second edit of one event
+            edits.insert(0, Edit(0, 0, imported))
+        covered = document.text[caret : caret + standing]
+        document.change(edits, caret + len(imported) + len(proposal), "accept")
+        self._decide("accepted", asked)
+        if not imported and chance.random() < 0.04:
+            self._wait(chance.uniform(0.5, 3))
+            document.change([Edit(caret, caret + len(proposal), covered)], caret, "undo")
+            self._wait(chance.uniform(0.5, 2))
+            return
+        self._written(right)
+        if excess := len(proposal) - right:
+            self._wait(chance.uniform(0.5, 3))
+            self._delete(excess, by_key=excess <= 4)
+
+    def _accept_part(self, asked: Asked, part: str) -> None:
+        """Word by word: the part is right and ends before any bracket that stands there already."""
+        stretch, document = self.stretch, self.document
+        part = stretch.into_gap(stretch.at + len(part))
+        if not part:
+            self._decide("rejected", asked)
+            return
+        document.change([Edit(document.caret, document.caret, part)], document.caret + len(part), "accept")
+        self._decide("partially_accepted", asked)
+        self._written(len(part))
+
+    def _type_through(self, asked: Asked, chance: Random) -> None:
+        """Types on; the ghost text stays for a while, and the editor asks again soon: both requests share a commit."""
+        for _ in range(chance.randint(1, 4)):
+            if self.stretch.at < self.stretch.end:
+                self._settle_indentation()
+                self._type_next()
+        self._decide("ignored", asked)
+        self.hurry = chance.randint(0, 6)
+
+    def _decide(self, kind: str, asked: Asked) -> None:
+        self.document.decide(kind, asked.request_id, self.model_version)  # type: ignore[arg-type]
+
+    # --- what people do instead of writing on
+
+    def _leave(self, chance: Random) -> Turn:
+        """Goes elsewhere in the document and comes back, in a third of the cases within half a minute."""
+        document = self.document
+        document.marks["back"] = document.caret
+        self._wait(chance.uniform(0.5, 4))
+        line_ends = [
+            m.start() for m in re.finditer(r"(?<=\S)\n", document.text) if abs(m.start() - document.caret) > 80
+        ]
+        if line_ends and chance.random() < 0.75:
+            document.select(chance.choice(line_ends))
+            self._wait(chance.uniform(0.5, 3))
+            if chance.random() < 0.3:
+                self._copy_line(chance)
+            else:
+                yield from self._comment(chance)
+        self._wait(chance.uniform(2, 20) if chance.random() < 1 / 3 else chance.uniform(25, 240))
+        document.select(document.marks.pop("back"))
+        self._wait(chance.uniform(0.3, 2))
+
+    def _comment(self, chance: Random) -> Turn:
+        """Writes a remark at the caret, at the end of some other line; the editor asks there too."""
+        document = self.document
+        for key in chance.choice(("  # see below", "  # TODO", "  # noqa", "  # 🐍 slow path")):
+            self._insert(key)
+        if chance.random() < 0.6:
+            self._wait(DEBOUNCE)
+            prefix_end = self.stretch.at
+            asked = self._asked(document.request(self.model_version), prefix_end)
+            self.intended[asked.request_id] = ""
+            proposal = yield asked
+            self._wait(chance.uniform(0.15, 0.6))
+            if proposal:
+                document.show(asked.request_id, self.model_version, proposal, document.caret)
+                self._wait(chance.uniform(0.3, 1.5))
+                self._decide("rejected" if chance.random() < 0.35 else "ignored", asked)
+
+    def _copy_line(self, chance: Random) -> None:
+        """Copies the caret's line down, and mostly takes it back."""
+        document = self.document
+        start = document.text.rfind("\n", 0, document.caret) + 1
+        line = document.text[start : document.caret]
+        document.change([Edit(document.caret, document.caret, "\n" + line)], document.caret + 1 + len(line), "paste")
+        if chance.random() < 0.7:
+            self._wait(chance.uniform(0.5, 5))
+            back = document.caret - 1 - len(line)
+            document.change([Edit(back, document.caret, "")], back, "undo")
+
+    def _doubt(self, chance: Random) -> None:
+        """Types something and takes all of it back, then thinks."""
+        document = self.document
+        words = chance.choice(("self", "if x", "res", "return", "# hm"))
+        for key in words:
+            self._insert(key)
+        self._wait(chance.uniform(0.5, 3))
+        if chance.random() < 0.5:
+            self._delete(len(words), by_key=True)
+        else:
+            start = document.caret - len(words)
+            document.change([Edit(start, document.caret, "")], start, "undo")
+            if chance.random() < 0.2:
+                self._wait(0.7)
+                document.change([Edit(start, start, words)], start + len(words), "redo")
+                self._wait(0.9)
+                self._delete(len(words), by_key=False)
+        self._wait(chance.uniform(31, 90))
+
+    def _erase(self, chance: Random) -> None:
+        """Backspaces into what stood before the caret, with a pause or without, and writes it again."""
+        stretch = self.stretch
+        written = stretch.page.text[max(stretch.start, stretch.at - 4) : stretch.at]
+        count = min(chance.randint(1, 4), len(written) - len(written.rstrip("_" + "abcdefghijklmnopqrstuvwxyz")))
+        if count and self.document.text[: self.document.caret].endswith(written):
+            self._delete(count, by_key=True)
+            stretch.at -= count
+        self._wait(chance.uniform(31, 60) if chance.random() < 0.5 else chance.uniform(0.3, 2))
+
+    # --- single keys
+
+    def _pauses(self) -> bool:
+        if self.hurry:
+            self.hurry -= 1
+            return False
+        if self.asked_at == self.stretch.at or (self.stretch.rest[:1] == "\n" and self._last() in "\n "):
+            return False
+        if self.stretch.closers and self.stretch.closers[-1] == self.stretch.at:
+            return False
+        share = ASKS_AFTER.get(self._last(), 0.015)
+        return self.chance.random() < share
+
+    def _last(self) -> str:
+        """The character before the caret, the indentation aside."""
+        before = self.document.text[max(0, self.document.caret - 40) : self.document.caret]
+        line = before[before.rfind("\n") + 1 :]
+        return "\n" if not line.strip() else (before.rstrip(" ")[-1:] if before.endswith(("= ", ", ")) else before[-1:])
+
+    def _type_next(self) -> None:
+        stretch, document = self.stretch, self.document
+        text, at, caret = stretch.page.text, stretch.at, document.caret
+        key = text[at]
+        if stretch.closers and stretch.closers[-1] == at:  # typed over: the caret moves, nothing is edited
+            self._key()
+            stretch.closers.pop()
+            document.select(caret + 1)
+            stretch.at += 1
+        elif key == "\n":
+            self._enter()
+        elif at in stretch.page.pairs and stretch.page.pairs[at] < stretch.end and self._closes_itself(key):
+            closer = stretch.page.pairs[at]
+            self._key()
+            document.change([Edit(caret, caret, key + text[closer])], caret + 1)
+            stretch.closers.append(closer)
+            stretch.at += 1
+        else:
+            keys = key
+            if self.chance.random() < 0.12 and text[at : at + 2].isalnum() and at + 1 < stretch.end:
+                keys = text[at : at + 2]  # two keys in one event
+            self._insert(keys)
+            stretch.at += len(keys)
+
+    def _closes_itself(self, key: str) -> bool:
+        """VS Code closes a bracket before white space, a closing bracket, or the end; a quote also not after a word."""
+        document = self.document
+        following = document.text[document.caret : document.caret + 1]
+        before = document.text[document.caret - 1 : document.caret]
+        return (not following or following in " \n)]},:") and (key not in "\"'" or not before.isalnum())
+
+    def _enter(self) -> None:
+        """A line break with the editor's indentation; a line of nothing but indentation is trimmed."""
+        document = self.document
+        caret = document.caret
+        line_start = document.text.rfind("\n", 0, caret) + 1
+        line = document.text[line_start:caret]
+        indent = line[: len(line) - len(line.lstrip())]
+        self._key()
+        if line and not line.strip():
+            document.change([Edit(line_start, caret, "\n" + indent)], caret + 1)
+        else:
+            if line.endswith((":", "(", "[", "{")):
+                indent += " " * INDENT
+            document.change([Edit(caret, caret, "\n" + indent)], caret + 1 + len(indent))
+        self.loose = len(indent)
+        self.stretch.at += 1
+
+    def _settle_indentation(self) -> None:
+        """Before the line's first character: more indentation, or less, where the editor's is not what is meant."""
+        rest = self.stretch.rest
+        meant = len(rest) - len(rest.lstrip(" "))
+        if self._last() != "\n" or rest[meant : meant + 1] in ("\n", "") or not (self.loose or meant):
+            return
+        document, caret = self.document, self.document.caret
+        if meant > self.loose:
+            self._key()
+            spaces = " " * (meant - self.loose)
+            document.change([Edit(caret, caret, spaces)], caret + len(spaces))
+        elif meant < self.loose:
+            self._key()
+            document.change([Edit(caret - self.loose + meant, caret, "")], caret - self.loose + meant)
+        self.stretch.at += meant
+        self.loose = 0
+
+    def _slip(self) -> None:
+        """A wrong key, seen at once or after another one, and taken back."""
+        wrong = "".join(self.chance.choice("asdfjkle") for _ in range(self.chance.randint(1, 2)))
+        if self.stretch.rest[:1].isalnum():
+            self._insert(wrong)
+            self._wait(self.chance.uniform(0.2, 0.8))
+            self._delete(len(wrong), by_key=True)
+        else:
+            self._type_next()
+
+    def _paste(self) -> None:
+        """The rest of the statement, from somewhere else."""
+        stretch, document = self.stretch, self.document
+        end = min(stretch.page.statement_end(stretch.at), stretch.end)
+        part = stretch.page.text[stretch.at : end]
+        if not part or self.loose or stretch.closers:
+            self._type_next()
+            return
+        self._wait(self.chance.uniform(1, 5))
+        document.change([Edit(document.caret, document.caret, part)], document.caret + len(part), "paste")
+        stretch.at = end
+
+    def _insert(self, keys: str) -> None:
+        self._key()
+        caret = self.document.caret
+        self.document.change([Edit(caret, caret, keys)], caret + len(keys))
+
+    def _delete(self, count: int, *, by_key: bool) -> None:
+        """Take back what stands before the caret: key by key, or selected and cut."""
+        for size in [1] * count if by_key else [count]:
+            self._key()
+            caret = self.document.caret
+            self.document.change([Edit(caret - size, caret, "")], caret - size)
+
+    def _written(self, count: int) -> None:
+        stretch = self.stretch
+        stretch.at += count
+        stretch.closers = [closer for closer in stretch.closers if closer >= stretch.at]
+        self.asked_at = -1
+
+    def _key(self) -> None:
+        """The time until the next key."""
+        self._wait(self.pace * self.chance.lognormvariate(0, 0.45))
+
+    def _wait(self, seconds: float) -> None:
+        self.document.now += timedelta(milliseconds=round(seconds * 1000))
+
+
+def _common(one: str, other: str) -> int:
+    count = 0
+    for left, right in zip(one, other, strict=False):
+        if left != right:
+            break
+        count += 1
+    return count
+
+
+def _whole_words(proposal: str, right: int) -> str:
+    """The words of the proposal that are right to their end."""
+    return "".join(word[0] for word in re.finditer(r"\w+|\s+|[^\w\s]", proposal) if word.end() <= right)

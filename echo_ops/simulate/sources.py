@@ -1,0 +1,108 @@
+"""What programmers write: the source of the Python standard library, as it lies on this machine.
+
+The text depends on the version of Python, so the simulation's bytes do too. Tests are left out, and generated tables.
+"""
+
+from __future__ import annotations
+
+import io
+import sysconfig
+import tokenize
+from bisect import bisect_left
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
+from pathlib import Path
+
+from echo_ops.errors import InputError
+
+LEFT_OUT = frozenset({"site-packages", "dist-packages", "test", "tests", "idle_test", "encodings", "pydoc_data"})
+"""Folders that hold no code that somebody would type."""
+
+SMALLEST, LARGEST = 2_500, 60_000
+"""Characters of a file that is worth opening."""
+
+FILES_OF_A_REPOSITORY = 3
+"""A package with fewer files counts among the top-level modules, which are parted by their first letter."""
+
+_CLOSER = {"(": ")", "[": "]", "{": "}"}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file; read only when somebody opens it."""
+
+    repository: str
+    path: str  # inside the repository, with slashes
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The text of a file, and what an editor and a reader see in it. Offsets are in code points."""
+
+    text: str
+    pairs: dict[int, int]  # offset of an opening bracket or quote → its closing one, on the same line
+    ends: tuple[int, ...]  # offsets where statements and comments end, before the line break
+
+    def statement_end(self, offset: int) -> int:
+        """Where the statement at the offset ends."""
+        found = bisect_left(self.ends, offset)
+        return self.ends[found] if found < len(self.ends) else len(self.text)
+
+
+@lru_cache(maxsize=1)
+def sources() -> dict[str, tuple[Source, ...]]:
+    """The files of each repository, both in the order of their names.
+
+    Raises:
+        InputError: this Python comes without its source.
+    """
+    root = Path(sysconfig.get_paths()["stdlib"])
+    found: dict[str, list[Source]] = {}
+    inside = sorted((path.relative_to(root) for path in root.rglob("*.py")), key=lambda path: path.as_posix())
+    for path in inside:
+        if LEFT_OUT.isdisjoint(path.parts) and SMALLEST <= (root / path).stat().st_size <= LARGEST:
+            package = path.parts[0] if len(path.parts) > 1 else ""
+            found.setdefault(package, []).append(Source(package, path.as_posix(), root / path))
+    repositories: dict[str, list[Source]] = {}
+    for package, files in found.items():
+        for source in files:
+            large = package and len(files) >= FILES_OF_A_REPOSITORY
+            name = package if large else f"modules-{source.path[0].lower()}"
+            repositories.setdefault(name, []).append(Source(name, source.path, source.file))
+    if len(repositories) < 2:
+        raise InputError(f"{root}: {len(inside)} Python files, too few to simulate; install Python with its source")
+    return {name: tuple(repositories[name]) for name in sorted(repositories)}
+
+
+@lru_cache(maxsize=128)
+def page(source: Source) -> Page | None:
+    """The file, read; None where it is no text that somebody would type with spaces."""
+    text = source.file.read_text(encoding="utf-8", errors="replace")
+    if "\0" in text or "\t" in text or "\f" in text or "\ufffd" in text:
+        return None
+    try:
+        return _read(text)
+    except (tokenize.TokenError, SyntaxError):
+        return None
+
+
+def _read(text: str) -> Page:
+    starts = [0, *accumulate(len(line) for line in text.splitlines(keepends=True))]
+    pairs: dict[int, int] = {}
+    ends: list[int] = []
+    opened: list[tuple[int, str, int]] = []  # row, closing bracket, offset
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        row, start = token.start[0], starts[token.start[0] - 1] + token.start[1]
+        if token.type == tokenize.OP and token.string in _CLOSER:
+            opened.append((row, _CLOSER[token.string], start))
+        elif token.type == tokenize.OP and opened and token.string == opened[-1][1]:
+            opening_row, _, opening = opened.pop()
+            if opening_row == row:
+                pairs[opening] = start
+        elif token.type == tokenize.STRING and token.end[0] == row and not token.string.endswith(('"""', "'''")):
+            pairs[start + token.string.index(token.string[-1])] = start + len(token.string) - 1
+        elif token.type == tokenize.NEWLINE or (token.type == tokenize.NL and not opened):
+            ends.append(start)
+    return Page(text, pairs, tuple(ends))
