@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from itertools import pairwise
 from pathlib import Path
@@ -158,9 +159,19 @@ class Rollout(Section):
     )
     min_shown: int = Field(200, ge=1, description="proposals shown by each model at each share before they are judged")
     min_users: int = Field(5, ge=2, description="users of each model at each share before they are judged")
-    confidence: float = Field(0.95, gt=0.5, lt=1, description="confidence of each one-sided bound of the test")
+    confidence: float = Field(
+        0.95, gt=0.5, lt=1, description="confidence of each one-sided bound of the test, over all looks at a share"
+    )
     margin: Share = Field(
-        0.02, description="acceptance that a challenger may be worse at most, in absolute terms, and still go on"
+        0.02,
+        description="acceptance, in absolute terms, that all users together may lose by the next share: at a share of "
+        "0.25, the challenger may be four times as much worse",
+    )
+    look_hours: float = Field(
+        6.0, gt=0, description="hours between looks at the evidence of a share; more looks make each bound wider"
+    )
+    patience_days: float = Field(
+        7.0, gt=0, description="days at a share after which a challenger that is not judged makes room for the next"
     )
     settle_minutes: float = Field(
         5.0, ge=0, le=1440, description="minutes that a request is given to be answered before it counts as evidence"
@@ -172,6 +183,11 @@ class Rollout(Section):
         if any(not 0 < share < 1 for share in shares) or any(b <= a for a, b in pairwise(shares)):
             raise ValueError(f"shares are {list(shares)}; each must lie above 0 and below 1, and above the one before")
         return shares
+
+    @property
+    def looks(self) -> int:
+        """How often the evidence of a share is looked at, at most."""
+        return max(1, math.floor(self.patience_days * 24 / self.look_hours))
 
 
 class Mlflow(Section):

@@ -25,9 +25,9 @@ from echo_ops.rollout import ledger
 from echo_ops.rollout.evidence import Evidence, read
 from echo_ops.rollout.gate import Gate, judge
 from echo_ops.rollout.ledger import Entry
-from echo_ops.rollout.plan import Aliases, Move, Running, plan
+from echo_ops.rollout.plan import Aliases, Move, Running, next_share, plan
 from echo_ops.rollout.registry import MlflowRegistry, ModelVersion, Registry
-from echo_ops.settings import Settings
+from echo_ops.settings import Rollout, Settings
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -144,8 +144,9 @@ def _decide(
     evidence = judgement = None
     if state.running is not None:
         evidence = _evidence(connection, name, state.running, now, settings)
-        judgement = gate(evidence.champion, evidence.challenger, settings.rollout)
-    made = plan(state, _aliases(registry), judgement, settings.rollout)
+        further = next_share(state.running, settings.rollout)
+        judgement = gate(evidence.champion, evidence.challenger, further, settings.rollout)
+    made = plan(state, _aliases(registry), judgement, settings.rollout, now)
     if made.share_after == 0:
         since = None
     elif made.share_after == made.share_before and state.running is not None:
@@ -160,7 +161,15 @@ def _evidence(connection: Connection, name: str, running: Running, now: datetime
         ModelVersion(name, version).served_name for version in (running.champion, running.challenger)
     )
     settle = timedelta(minutes=settings.rollout.settle_minutes)
-    return read(connection, champion, challenger, running.since, now, settle)
+    return read(
+        connection, champion, challenger, running.since, last_look(running.since, now, settings.rollout), settle
+    )
+
+
+def last_look(since: datetime, now: datetime, settings: Rollout) -> datetime:
+    """End of the evidence: whole look_hours after the share began, so that every step in between sees the same."""
+    between = timedelta(hours=settings.look_hours)
+    return since + (now - since) // between * between
 
 
 def _aliases(registry: Registry) -> Aliases:

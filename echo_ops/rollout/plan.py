@@ -4,7 +4,7 @@
 
                       challenger in MLflow, nothing running: advance from 0
     (nothing) ───────────────────────────────────────────────────────────────► share 1
-    share i   ── not worse ► share i+1   ── undecided ► hold   ── worse ► roll back, alias removed
+    share i    ── not worse ► share i+1   ── undecided ► hold, until patience ends   ── worse ► roll back
     last share ── not worse ► promote: champion → previous_champion, challenger → champion
 
 A running rollout is finished before another begins: a newer challenger waits. Whoever removes the alias `challenger` or
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Set
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from echo_ops.rollout.gate import Judgement
 from echo_ops.schema.rollouts import Alias, RolloutDecision
@@ -74,21 +74,30 @@ class Plan:
     moves: tuple[Move, ...] = ()
 
 
-def plan(state: State, aliases: Aliases, judgement: Judgement | None, settings: Rollout) -> Plan:
+def next_share(running: Running, settings: Rollout) -> float:
+    """What a challenger that passes gets: the next larger share, 1 after the last.
+
+    Not the place in the list counts: shares may have been set anew while the rollout was running.
+    """
+    return next((share for share in settings.shares if share > running.share), 1.0)
+
+
+def plan(state: State, aliases: Aliases, judgement: Judgement | None, settings: Rollout, now: datetime) -> Plan:
     """The next decision about a model.
 
     Args:
         state: the ledger's last word.
         aliases: MLflow's.
         judgement: the gate's; None counts as no evidence. Looked at only while a rollout is running.
-        settings: shares.
+        settings: shares, patience.
+        now: time of the decision.
     """
     if state.running is None:
         return _idle(state, aliases, settings)
     ended = _ended_by_hand(state.running, aliases)
     if ended is not None:
         return ended
-    return _judged(state.running, aliases, judgement, settings)
+    return _judged(state.running, aliases, judgement, settings, now)
 
 
 def _idle(state: State, aliases: Aliases, settings: Rollout) -> Plan:
@@ -129,7 +138,7 @@ def _ended_by_hand(running: Running, aliases: Aliases) -> Plan | None:
     return _of(running, "roll_back", reason, 0.0, moves)
 
 
-def _judged(running: Running, aliases: Aliases, judgement: Judgement | None, settings: Rollout) -> Plan:
+def _judged(running: Running, aliases: Aliases, judgement: Judgement | None, settings: Rollout, now: datetime) -> Plan:
     verdict = judgement.verdict if judgement else "insufficient"
     sentence = judgement.sentence if judgement else "no evidence was read"
     # A newer challenger may have taken the alias meanwhile: it keeps it, and comes next.
@@ -137,12 +146,16 @@ def _judged(running: Running, aliases: Aliases, judgement: Judgement | None, set
     if verdict == "worse":
         return _of(running, "roll_back", f"worse: {sentence}", 0.0, freed)
     if verdict not in ("not_worse", "better"):
+        if now - running.since > timedelta(days=settings.patience_days):
+            reason = (
+                f"still {verdict} after {settings.patience_days:g} days at a share of {running.share:g}: {sentence}"
+            )
+            return _of(running, "roll_back", reason, 0.0, freed)
         return _of(running, "hold", f"{verdict}: {sentence}", running.share)
-    # Not the place in the list: shares may have been set anew while the rollout was running.
-    further = [share for share in settings.shares if share > running.share]
     reason = f"{verdict.replace('_', ' ')}: {sentence}"
-    if further:
-        return _of(running, "advance", reason, further[0])
+    further = next_share(running, settings)
+    if further < 1:
+        return _of(running, "advance", reason, further)
     moves = (
         Move("previous_champion", aliases.previous_champion, running.champion),
         Move("champion", running.champion, running.challenger),

@@ -183,7 +183,7 @@ def test_a_server_that_is_down_is_one_line_without_the_password(
 
 
 def test_a_rollout_moves_the_aliases(settings: Settings, tmp_path: Path, database_url: str) -> None:
-    def better(champion: Counts, challenger: Counts, settings: Rollout) -> Judgement:
+    def better(champion: Counts, challenger: Counts, next_share: float, settings: Rollout) -> Judgement:
         return Judgement("better", "as told")
 
     registry = MlflowRegistry(settings)

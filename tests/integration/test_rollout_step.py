@@ -31,7 +31,7 @@ class Verdict:
     def __init__(self, verdict: GateVerdict) -> None:
         self._verdict = verdict
 
-    def __call__(self, champion: Counts, challenger: Counts, settings: Rollout) -> Judgement:
+    def __call__(self, champion: Counts, challenger: Counts, next_share: float, settings: Rollout) -> Judgement:
         return Judgement(self._verdict, "as told")
 
 
@@ -40,7 +40,7 @@ class Loop:
 
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
-        self.settings = Settings(home=folder)
+        self.settings = Settings(home=folder, rollout=Rollout(look_hours=1))
         self.registry = DirectoryRegistry(folder / "registry")
         self.now = NOON
         for weights in ("one", "two", "three"):
@@ -133,6 +133,23 @@ def test_evidence_begins_with_the_share(loop: Loop) -> None:
     assert again.entry.evidence.since == advanced.entry.decided_at
 
 
+def test_between_two_looks_nothing_new_is_seen(loop: Loop) -> None:
+    loop.alias("champion", "1")
+    loop.alias("challenger", "2")
+    began = loop.step().entry.decided_at
+    quarters = [loop.step(now=began + timedelta(minutes=15 * quarter)) for quarter in range(1, 9)]
+    ends = [decision.entry.evidence.until for decision in quarters if decision.entry.evidence]
+    assert [(end - began) / timedelta(hours=1) for end in ends] == [0, 0, 0, 0, 0, 0, 0, 0]
+    # the same words and counts are one row, however often they are looked at
+    assert [decision.new for decision in quarters] == [True, *[False] * 7]
+
+
+@pytest.mark.parametrize(("minutes", "hours"), [(0, 0), (359, 0), (360, 6), (719, 6), (720, 12)])
+def test_evidence_ends_with_the_last_look(minutes: int, hours: int) -> None:
+    end = promote.last_look(NOON, NOON + timedelta(minutes=minutes), Rollout(look_hours=6))
+    assert end == NOON + timedelta(hours=hours)
+
+
 def test_the_database_tells_the_time_where_nobody_else_does(loop: Loop) -> None:
     loop.alias("champion", "1")
     loop.alias("challenger", "2")
@@ -142,7 +159,7 @@ def test_the_database_tells_the_time_where_nobody_else_does(loop: Loop) -> None:
 
 
 def test_the_real_gate_reads_real_events(loop: Loop) -> None:
-    settings = loop.settings.model_copy(update={"rollout": Rollout(shares=(0.5,), min_shown=100, margin=0.1)})
+    settings = loop.settings.model_copy(update={"rollout": Rollout(shares=(0.5,), min_shown=100, look_hours=2)})
     loop.alias("champion", "1")
     loop.alias("challenger", "2")
     started = step(settings, loop.url, registry=loop.registry, now=NOON)
@@ -263,7 +280,7 @@ def test_killed_before_the_commit_nothing_was_decided(loop: Loop) -> None:
     at_the_last_share(loop)
 
     class Dying(Verdict):
-        def __call__(self, champion: Counts, challenger: Counts, settings: Rollout) -> Judgement:
+        def __call__(self, champion: Counts, challenger: Counts, next_share: float, settings: Rollout) -> Judgement:
             os.kill(os.getpid(), signal.SIGKILL)
             raise AssertionError
 

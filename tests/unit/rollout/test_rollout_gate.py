@@ -4,10 +4,16 @@ from math import inf, sqrt
 import pytest
 
 from echo_ops.rollout.evidence import Counts
-from echo_ops.rollout.gate import judge, variance
+from echo_ops.rollout.gate import Judgement, variance
+from echo_ops.rollout.gate import judge as judge_for
 from echo_ops.settings import Rollout
 
-SETTINGS = Rollout(min_shown=200, min_users=5, confidence=0.95, margin=0.02)
+SETTINGS = Rollout(min_shown=200, min_users=5, confidence=0.95, margin=0.02, look_hours=24, patience_days=1)
+assert SETTINGS.looks == 1
+
+
+def judge(champion: Counts, challenger: Counts, settings: Rollout, next_share: float = 1.0) -> Judgement:
+    return judge_for(champion, challenger, next_share, settings)
 
 
 def uniform(users: int, shown: int, accepted: int) -> Counts:
@@ -51,6 +57,26 @@ def test_a_judgement_gives_the_figures_it_rests_on() -> None:
     assert judgement.high is not None
     assert 0 < judgement.low < 0.1 < judgement.high
     assert "40.0% of 2000 shown to 50 users" in judgement.sentence
+
+
+def test_the_margin_is_of_all_users_together() -> None:
+    alike = uniform(50, 40, 12)  # low is about −2.4 %
+    assert [judge(alike, alike, SETTINGS, share).verdict for share in (0.25, 0.5, 1.0)] == [
+        "not_worse",
+        "not_worse",
+        "undecided",
+    ]
+
+
+@pytest.mark.parametrize(("look_hours", "looks"), [(24, 7), (6, 28), (0.25, 672), (1000, 1)])
+def test_each_look_makes_the_bounds_wider(look_hours: float, looks: int) -> None:
+    settings = SETTINGS.model_copy(update={"look_hours": look_hours, "patience_days": 7})
+    assert settings.looks == looks
+    once, often = (judge(uniform(500, 40, 12), uniform(500, 40, 16), chosen) for chosen in (SETTINGS, settings))
+    assert once.low is not None
+    assert often.low is not None
+    widened = (0.1 - often.low) / (0.1 - once.low)
+    assert widened == pytest.approx({7: 1.5, 28: 1.77, 672: 2.32, 1: 1.0}[looks], abs=0.03)
 
 
 def test_worse_comes_before_not_worse_when_both_hold() -> None:

@@ -1,19 +1,24 @@
 """Most of what a rollout does is decided here."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from echo_ops.rollout.gate import Judgement
-from echo_ops.rollout.plan import Aliases, Move, Plan, Running, State, plan
+from echo_ops.rollout.plan import Aliases, Move, Plan, Running, State, next_share
+from echo_ops.rollout.plan import plan as plan_at
 from echo_ops.settings import Rollout
 
-SETTINGS = Rollout(shares=(0.05, 0.25, 0.5))
+SETTINGS = Rollout(shares=(0.05, 0.25, 0.5), patience_days=7)
 SINCE = datetime(2026, 11, 3, tzinfo=UTC)
 
 
 def running(share: float, champion: str = "3", challenger: str = "4") -> State:
     return State(9, Running("4@7", champion, challenger, share, SINCE))
+
+
+def plan(state: State, aliases: Aliases, judgement: Judgement | None, settings: Rollout, days: float = 1) -> Plan:
+    return plan_at(state, aliases, judgement, settings, SINCE + timedelta(days=days))
 
 
 def judged(verdict: str) -> Judgement:
@@ -78,6 +83,26 @@ def test_a_running_rollout(verdict: str, share: float, decision: str, after: flo
     made = plan(running(share), BOTH, judged(verdict), SETTINGS)
     assert made == Plan(decision, made.reason, "3", "4", "4@7", share, after, moves)
     assert made.reason.endswith("said the gate")
+
+
+@pytest.mark.parametrize("verdict", ["insufficient", "undecided"])
+@pytest.mark.parametrize("share", [0.05, 0.5])
+def test_patience_ends(verdict: str, share: float) -> None:
+    assert plan(running(share), BOTH, judged(verdict), SETTINGS, days=7).decision == "hold"
+    made = plan(running(share), BOTH, judged(verdict), SETTINGS, days=7.1)
+    assert (made.decision, made.share_after, made.moves) == ("roll_back", 0.0, (FREED,))
+    assert f"still {verdict} after 7 days" in made.reason
+
+
+def test_a_late_pass_is_a_pass() -> None:
+    assert plan(running(0.5), BOTH, judged("better"), SETTINGS, days=30).decision == "promote"
+
+
+@pytest.mark.parametrize(("share", "further"), [(0.05, 0.25), (0.1, 0.25), (0.25, 0.5), (0.5, 1.0), (0.8, 1.0)])
+def test_next_share(share: float, further: float) -> None:
+    made = running(share).running
+    assert made is not None
+    assert next_share(made, SETTINGS) == further
 
 
 def test_no_judgement_is_no_evidence() -> None:
