@@ -52,27 +52,26 @@ def parser(language: str | None) -> Parser | None:
 
 
 def parse(language: str | None, before: str, middle: str, after: str) -> Window | None:
-    """The window ``before + middle + after`` in the frame that leaves the fewest errors; None without a grammar.
+    """The window ``before + middle + after``, framed where that halves its errors; None without a grammar.
 
     A window that begins inside a docstring parses as the reverse of what it is: every string is code and all code a
-    string. On windows of 2,000 characters of the Python standard library that alone made 11 % of all correct text look
-    broken; with the frame it is 0.4 %.
+    string. On random statements of the Python standard library, in windows of 1,000 + 400 characters, the frame takes
+    correct statements that look broken from 0.9 to 0.6 % and statements without their last bracket that are noticed
+    from 80 to 87 %. A frame must be evident, or it would hide a real error by making a docstring of it.
     """
     grammar = parser(language)
     if grammar is None:
         return None
     text = before + middle + after
-    best: tuple[int, Frame, Node] | None = None
-    for frame in (BARE, *_frames(language, text)):
-        root = grammar.parse("".join((frame[0], text, frame[1])).encode()).root_node
-        count = errors(root)
-        if best is None or count < best[0]:
-            best = count, frame, root
-        if not count:
-            break
-    assert best is not None  # the bare frame is always tried
-    _, frame, root = best
-    return Window(root, len((frame[0] + before).encode()), frame)
+    root = grammar.parse(text.encode()).root_node
+    bare = fewest = errors(root)
+    best = BARE
+    for frame in _frames(language, text) if bare > 1 else ():
+        framed = grammar.parse("".join((frame[0], text, frame[1])).encode()).root_node
+        count = errors(framed)
+        if count < fewest and count <= bare / 2:
+            root, fewest, best = framed, count, frame
+    return Window(root, len((best[0] + before).encode()), best)
 
 
 def errors(node: Node) -> int:
@@ -102,8 +101,8 @@ def _frames(language: str | None, text: str) -> Iterator[Frame]:
     """The frames worth trying beside none."""
     if language == "python":
         one_end, both_ends = [('"""\n', ""), ("", '\n"""')], [('"""\n', '\n"""')]
-        odd = text.count('"""') % 2  # then one end cuts through a docstring, else both do or none
-        yield from one_end + both_ends if odd else both_ends + one_end
+        if quotes := text.count('"""'):  # an odd one: one end cuts through a docstring; else both do or none
+            yield from one_end if quotes % 2 else both_ends
         return
     first_end, first_start = text.find("*/"), text.find("/*")
     before = "/*\n" if first_end >= 0 and not 0 <= first_start < first_end else ""

@@ -30,6 +30,9 @@ class Finding(NamedTuple):
     kind: FindingKind
 
 
+VENDOR = re.compile(r"(?:AKIA|ASIA)[A-Z2-7]{16}|hf_[A-Za-z]{34}")
+"""What Kingfisher takes only together with its other half."""
+
 PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
 )
@@ -115,6 +118,8 @@ def _scanner() -> Scanner:
 
 
 def _keys(text: str) -> Iterator[Finding]:
+    if "AKIA" in text or "ASIA" in text or "hf_" in text:
+        yield from (Finding(*match.span(), "SECRET") for match in VENDOR.finditer(text))
     if "PRIVATE KEY" in text:
         for pattern in (PRIVATE_KEY, PRIVATE_KEY_END):
             yield from (Finding(*match.span(), "SECRET") for match in pattern.finditer(text))

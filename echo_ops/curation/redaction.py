@@ -12,6 +12,10 @@ REPEATED = 8
 """Characters from which a secret is looked for everywhere in its row, beyond the place that gave it away."""
 
 
+APART = "\n\n"
+"""What keeps apart the texts that are searched together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Redacted:
     """The texts of a row that may be kept. Written here, read by ``curate``."""
@@ -26,45 +30,54 @@ def redact(row: Row) -> Redacted | Drop:
     """The row's texts with typed placeholders (``<EMAIL_1>``) for what was found, or a drop where the lesson holds any.
 
     The same value has the same placeholder within the row, numbered by kind in order of appearance. The texts are
-    searched as one, so that what straddles the caret is found. The lesson stays as it is: a prefix of the commit.
+    searched as one, so that what straddles the caret is found, and then where they meet each by itself, so that nothing
+    hides by what it touches. The lesson stays as it is: a prefix of the commit.
     """
     committed = row.committed or ""
     proposal = row.proposal or ""
-    # the proposal is read as the continuation of its line: a value is often known by the name before it
     line = row.prefix.rpartition("\n")[2]
-    parts = (row.prefix, committed, row.suffix, "\n\n" + line, proposal)
-    text = "".join(parts)
+    code = row.prefix + committed + row.suffix
+    # the proposal is read as the continuation of its line: a value is often known by the name before it
+    beside = [line + proposal, line, row.suffix.partition("\n")[0], committed, row.lesson]
+    text = APART.join([code, *beside])
     findings = find(text)
     if not findings:
         return Redacted(row.prefix, row.suffix, committed, row.proposal)
-    findings = _everywhere(text, findings)
+    findings = _everywhere(text, findings, len(code))
 
     lesson_start = len(row.prefix)
     lesson_end = lesson_start + len(row.lesson)
     for finding in findings:
-        if finding.start < lesson_end and finding.end > lesson_start and row.lesson:
+        if row.lesson and finding.start < lesson_end and finding.end > lesson_start:
             secret = finding.kind == "SECRET"
             return Drop(Reason.SECRET_IN_LESSON if secret else Reason.PERSONAL_DATA_IN_LESSON)
 
     names = _placeholders(text, findings)
-    redacted: list[str] = []
-    start = 0
-    for part in parts:
-        redacted.append(_replaced(text, start, start + len(part), names))
-        start += len(part)
-    return Redacted(redacted[0], redacted[2], redacted[1], None if row.proposal is None else redacted[4])
+    commit_end = lesson_start + len(committed)
+    proposal_start = len(code) + len(APART) + len(line)
+    proposed = _replaced(text, proposal_start, proposal_start + len(proposal), names)
+    return Redacted(
+        prefix=_replaced(text, 0, lesson_start, names),
+        suffix=_replaced(text, commit_end, len(code), names),
+        committed=_replaced(text, lesson_start, commit_end, names),
+        proposal=None if row.proposal is None else proposed,
+    )
 
 
-def _everywhere(text: str, findings: list[Finding]) -> list[Finding]:
-    """The findings, and every other place where one of the longer secrets stands."""
-    values = {text[f.start : f.end] for f in findings if f.kind == "SECRET" and f.end - f.start >= REPEATED}
+def _everywhere(text: str, findings: list[Finding], code_length: int) -> list[Finding]:
+    """The findings, and every other place of the longer secrets and of what was found beside the code."""
+    values = {
+        text[finding.start : finding.end]: finding.kind
+        for finding in findings
+        if finding.start >= code_length or (finding.kind == "SECRET" and finding.end - finding.start >= REPEATED)
+    }
     found = set(findings)
-    for value in values:
+    for value, kind in values.items():
         start = text.find(value)
         while start >= 0:
             end = start + len(value)
-            if not any(start < f.end and end > f.start for f in findings):
-                found.add(Finding(start, end, "SECRET"))
+            if not any(start < other.end and end > other.start for other in findings):
+                found.add(Finding(start, end, kind))
             start = text.find(value, end)
     return sorted(found)
 
@@ -85,7 +98,7 @@ def _replaced(text: str, start: int, end: int, names: list[tuple[Finding, str]])
     """``text[start:end]`` with placeholders; a finding that reaches beyond it leaves its placeholder on either side."""
     pieces: list[str] = []
     for finding, name in names:
-        if finding.start < end and finding.end > start:
+        if start < end and finding.start < end and finding.end > start:
             pieces += [text[start : max(start, finding.start)], name]
             start = min(end, finding.end)
     return "".join(pieces) + text[start:end]

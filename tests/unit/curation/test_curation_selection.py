@@ -1,0 +1,129 @@
+"""The rules that look at many rows: overlaps, duplicates, balance, split."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from echo_ops.curation.curate import KEYS, select
+from echo_ops.curation.duplicates import commit_key, content_key
+from echo_ops.curation.split import is_held_out, split
+from echo_ops.settings import Curation
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+OPEN = Curation(void_share=1.0)
+
+
+def keys(*rows: dict[str, Any]) -> pa.Table:
+    filled = [
+        {
+            "request_id": f"r{number}",
+            "user_id": "u",
+            "repository": "r",
+            "document_id": "d",
+            "requested_at": NOON + timedelta(seconds=number),
+            "void": False,
+            "commit_key": f"commit{number}",
+            "content_key": f"content{number}",
+        }
+        | row
+        for number, row in enumerate(rows)
+    ]
+    return pa.Table.from_pylist(filled, schema=KEYS)
+
+
+def reasons(table: pa.Table, settings: Curation = OPEN) -> dict[str, str]:
+    dropped = select(table, settings).dropped.to_pylist()
+    return {row["request_id"]: row["reason"] for row in dropped}
+
+
+def test_the_first_request_stands_for_a_commit_and_the_newest_for_a_content() -> None:
+    table = keys({"commit_key": "a"}, {"commit_key": "a"}, {"content_key": "b"}, {"content_key": "b"})
+    assert reasons(table) == {"r1": "overlap", "r2": "duplicate"}
+
+
+def test_a_request_typed_through_shares_its_commit() -> None:
+    code = "x" * 400
+    first = commit_key("d", code + "\nreturn ", "value\n", "}")
+    assert commit_key("d", (code + "\nreturn va")[-256:], "lue\n", "}") == first
+    assert commit_key("d", code + "\nreturn value\n", "", "}") != first  # nothing more came: another lesson
+    assert commit_key("e", code + "\nreturn ", "value\n", "}") != first
+    assert commit_key("d", code + "\nreturn ", "other\n", "}") != first
+
+
+def test_white_space_makes_no_new_content() -> None:
+    assert content_key("go", "a\n\n\tb ", "c  d", "e") == content_key("go", "a\n b", "c d", " e")
+    assert content_key("go", "a", "b", "c") != content_key("c", "a", "b", "c")
+    assert content_key("go", "a", "b", "c") != content_key("go", "a", "bc", "")
+
+
+def test_a_user_has_no_more_than_the_cap_and_keeps_what_fills() -> None:
+    table = keys(*({"user_id": "a", "void": number < 5} for number in range(8)), {"user_id": "b"})
+    dropped = reasons(table, Curation(max_per_user=3, void_share=1.0))
+    assert dropped == {f"r{number}": "user_cap" for number in range(5)}
+
+
+@pytest.mark.parametrize(
+    ("fills", "voids", "share", "kept"),
+    [(85, 40, 0.15, 15), (10, 10, 0.0, 0), (0, 10, 0.15, 0), (5, 10, 0.5, 5), (0, 9, 1, 9)],
+)
+def test_silence_keeps_its_share(fills: int, voids: int, share: float, kept: int) -> None:
+    table = keys(*({"void": number >= fills} for number in range(fills + voids)))
+    dropped = reasons(table, Curation(void_share=share))
+    assert set(dropped.values()) <= {"void_share"}
+    assert voids - len(dropped) == kept
+
+
+def test_silence_keeps_its_share_in_each_split() -> None:
+    settings = Curation(void_share=0.5, evaluation_share=0.5)
+    groups = [f"repo{number}" for number in range(20)]
+    table = keys(*({"repository": group, "void": void} for group in groups for void in (False, True, True, True)))
+    kept = {row["request_id"]: row["split"] for row in select(table, settings).kept.to_pylist()}
+    for name in ("train", "evaluation"):
+        voids = [row["void"] for row in table.to_pylist() if kept.get(row["request_id"]) == name]
+        assert 0 < sum(voids) <= len(voids) / 2
+
+
+SPLITS = [
+    # rows as (repository, user, document) → the names of the groups
+    ([("a", "u", "1"), ("b", "u", "2")], "auto", ["repository a", "repository b"]),
+    ([("a", "u", "1"), ("a", "v", "2")], "auto", ["user u", "user v"]),
+    ([("a", "u", "1"), ("b", "u", "2"), (None, "w", "3")], "auto", ["repository a", "repository b", "user w"]),
+    ([(None, "u", "1"), (None, "v", "2")], "auto", ["user u", "user v"]),
+    ([("a", "u", "1"), ("a", "u", "2")], "auto", ["document 1", "document 2"]),
+    ([("a", "u", "1"), ("b", "v", "2")], "document", ["document 1", "document 2"]),
+    ([("a", "u", "1"), ("b", "v", "2")], "user", ["user u", "user v"]),
+    ([("a", "u", "1"), ("a", "u", "2")], "repository", ["repository a", "repository a"]),
+]
+
+
+@pytest.mark.parametrize(("rows", "split_by", "groups"), SPLITS)
+def test_groups_are_held_out_whole(rows: list[tuple[str | None, str, str]], split_by: str, groups: list[str]) -> None:
+    table = keys(*({"repository": r, "user_id": u, "document_id": d} for r, u, d in rows))
+    for share in (0.2, 0.5, 0.8):
+        splits, _ = split(table, Curation(split_by=split_by, evaluation_share=share))  # type: ignore[arg-type]
+        expected = ["evaluation" if is_held_out(group, share) else "train" for group in groups]
+        assert [splits[f"r{number}"] for number in range(len(rows))] == expected
+
+
+def test_a_group_stays_where_it_is_whatever_comes_beside_it() -> None:
+    # written down: if these change, models are evaluated on what they were trained on
+    assert [number for number in range(20) if is_held_out(f"repository r{number}", 0.3)] == [12, 14, 17]
+    held_out = sum(is_held_out(f"repository {number}", 0.15) for number in range(10_000))
+    assert 1400 < held_out < 1600
+
+
+def test_notes_say_what_a_person_should_know() -> None:
+    one = keys({"document_id": "1"}, {"document_id": "2"})
+    assert any("split by document" in note for note in select(one, OPEN).notes)
+    all_held_out = Curation(evaluation_share=0.999999, split_by="document", void_share=1.0)
+    assert [note[:13] for note in select(one, all_held_out).notes] == ["no train rows"]
+    none_held_out = Curation(evaluation_share=0.000001, split_by="document", void_share=1.0)
+    assert [note[:18] for note in select(one, none_held_out).notes] == ["no evaluation rows"]
+    assert select(one, Curation(evaluation_share=0.0, split_by="document")).notes == ()
+
+
+def test_a_day_without_keys() -> None:
+    selection = select(keys(), Curation())
+    assert (selection.kept.num_rows, selection.dropped.num_rows, selection.notes) == (0, 0, ())
