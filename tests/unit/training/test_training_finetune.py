@@ -1,0 +1,163 @@
+import hashlib
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from echo_ops.errors import InputError, TrainingError
+from echo_ops.settings import Training
+from echo_ops.training.finetune import FinetuneResult, FinetuneSpec, finetune, launch
+from echo_ops.training.lessons import COLUMNS
+from echo_ops.training.progress import Progress
+
+TRAINING = Training(
+    method="full", learning_rate=1e-2, context_tokens=64, batch_size=4, device_batch_size=2, epochs=4, threads=1
+)
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two lessons that a model can only tell apart by the context."""
+    path = tmp_path_factory.mktemp("examples") / "train.parquet"
+    rows = [
+        {
+            "request_id": f"q{i:02}",
+            "prefix": "def add(first, second):\n    return " if i % 2 else "for name in names:\n    print(",
+            "suffix": "\n",
+            "lesson": "first + second" if i % 2 else "name)",
+            "committed": "",
+            "weight": 1.0,
+            "split": "train",
+        }
+        for i in range(24)
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=COLUMNS), path)
+    return path
+
+
+@pytest.fixture()
+def spec(small_model: Path, examples: Path, tmp_path: Path) -> FinetuneSpec:
+    return FinetuneSpec(str(small_model), str(examples), str(tmp_path / "out"), TRAINING)
+
+
+def weights(folder: Path) -> str:
+    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+
+
+def left_of(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(("method", "loss_falls_to"), [("full", 0.7), ("lora", 0.97)])
+def test_it_learns_and_leaves_a_checkpoint_that_loads_as_it_is(
+    spec: FinetuneSpec, method: str, loss_falls_to: float
+) -> None:
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    spec = replace(spec, training=TRAINING.model_copy(update={"method": method}))
+    told: list[Progress] = []
+    result = finetune(spec, told.append)
+    out = Path(spec.out)
+    assert (result.rows, result.too_long, result.steps) == (24, 0, 24)
+    assert result.losses[-1][1] < loss_falls_to * result.losses[0][1]
+    assert [progress.done for progress in told] == [step for step, _ in result.losses]
+    assert told[-1].tokens == result.tokens
+    assert FinetuneResult.from_dict(json.loads((out / "result.json").read_text())) == result
+    model = AutoModelForCausalLM.from_pretrained(out)
+    assert model.config.use_cache
+    assert AutoTokenizer.from_pretrained(out).get_vocab() == AutoTokenizer.from_pretrained(spec.model).get_vocab()
+    assert weights(out) != weights(Path(spec.model))
+    assert (out / "adapter").is_dir() == (method == "lora")
+    assert left_of(out.parent) == ["out"]
+
+
+def test_a_merged_adapter_is_the_model_that_was_trained(spec: FinetuneSpec) -> None:
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    finetune(replace(spec, training=TRAINING.model_copy(update={"method": "lora", "epochs": 1})))
+    base = AutoModelForCausalLM.from_pretrained(spec.model)
+    ids = torch.tensor([[10, 20, 30, 40]])
+    with torch.no_grad():
+        before = base(ids).logits
+        adapted = PeftModel.from_pretrained(base, f"{spec.out}/adapter")(ids).logits
+        merged = AutoModelForCausalLM.from_pretrained(spec.out)(ids).logits
+    assert not torch.allclose(before, merged, atol=1e-3)
+    assert torch.allclose(adapted, merged, atol=1e-4)
+
+
+def test_the_same_spec_gives_the_same_weights_and_another_seed_others(spec: FinetuneSpec, tmp_path: Path) -> None:
+    runs = {}
+    for name, seed in (("first", 0), ("second", 0), ("third", 1)):
+        training = TRAINING.model_copy(update={"seed": seed, "max_steps": 5})
+        assert finetune(replace(spec, out=str(tmp_path / name), training=training)).steps == 5
+        runs[name] = weights(tmp_path / name)
+    assert runs["first"] == runs["second"] != runs["third"]
+
+
+def test_a_loss_that_is_no_number_stops_it_and_leaves_nothing(spec: FinetuneSpec) -> None:
+    hot = replace(spec, training=TRAINING.model_copy(update={"learning_rate": 1e30}))
+    with pytest.raises(TrainingError, match=r"(loss is nan at step|are no numbers).*ECHO_TRAINING_LEARNING_RATE"):
+        finetune(hot)
+    assert left_of(Path(spec.out).parent) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(28, "No space left on device"), "the disk is full"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"), "memory ran out"),
+        (MemoryError(), "memory ran out"),
+    ],
+)
+def test_what_ran_out_is_said_and_nothing_is_left(
+    spec: FinetuneSpec, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    import transformers
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(transformers.PreTrainedModel, "save_pretrained", fail)
+    with pytest.raises(TrainingError, match=message):
+        finetune(replace(spec, training=TRAINING.model_copy(update={"max_steps": 1})))
+    assert left_of(Path(spec.out).parent) == []
+
+
+def test_a_checkpoint_of_before_stays_until_the_new_one_is_whole(spec: FinetuneSpec) -> None:
+    out = Path(spec.out)
+    out.mkdir()
+    (out / "old").touch()
+    stale = out.with_name(".out.part")
+    stale.mkdir()  # of a run that was killed
+    (stale / "half").touch()
+    with pytest.raises(TrainingError):
+        finetune(replace(spec, training=TRAINING.model_copy(update={"learning_rate": 1e30})))
+    assert left_of(out) == ["old"]
+    finetune(replace(spec, training=TRAINING.model_copy(update={"max_steps": 1})))
+    assert "old" not in left_of(out)
+    assert "half" not in left_of(out)
+    assert left_of(out.parent) == ["out"]
+
+
+def test_a_model_that_is_not_there_is_refused(spec: FinetuneSpec, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="ECHO_BASE_MODEL"):
+        finetune(replace(spec, model=str(tmp_path / "nowhere")))
+    assert left_of(tmp_path) == []
+
+
+def test_a_process_of_its_own_does_the_same(spec: FinetuneSpec, tmp_path: Path) -> None:
+    short = replace(spec, training=TRAINING.model_copy(update={"max_steps": 3}))
+    told: list[Progress] = []
+    apart = launch(short, told.append)
+    assert [progress.done for progress in told] == [1, 2, 3]
+    assert all(progress.loss is not None and math.isfinite(progress.loss) for progress in told)
+    here = finetune(replace(short, out=str(tmp_path / "here")))
+    assert apart.losses == here.losses
+    assert weights(Path(apart.model)) == weights(Path(here.model))
