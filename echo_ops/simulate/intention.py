@@ -100,11 +100,15 @@ def stretches(page: Page, chance: Random, characters: int) -> list[Stretch]:
         end = start + len(text[start:end].rstrip())
         if end < high and end - start > 20:
             found.append(Stretch(page, start, end))
+    if not found:
+        start = _line_end(text, 1)
+        end = _line_end(text, min(start + characters, len(text)))
+        found.append(Stretch(page, start, start + len(text[start:end].rstrip())))
     return found
 
 
 def without(page: Page, missing: list[Stretch]) -> tuple[str, list[int]]:
-    """The page's text without the stretches, and where each belongs in it. Nothing follows a file's start."""
+    """The page's text without the stretches, and where each belongs in it. A file written from its start is empty."""
     text = page.text
     if missing[0].start == 0:
         return "", [0]

@@ -9,19 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date
 from random import Random
 
 from echo_ops.simulate.dice import Dice
-from echo_ops.simulate.document import LANGUAGE, Document
-from echo_ops.simulate.intention import Stretch
+from echo_ops.simulate.document import LANGUAGE
 from echo_ops.simulate.proposals import Asked
 from echo_ops.simulate.truth import Edit
+from echo_ops.simulate.typist import Typist
 
 Turn = Generator[Asked, str | None, None]
 """Work that stops at each request until the proposal comes."""
 
-INDENT = 4
 DEBOUNCE = 0.075
 """Seconds without a key before the editor asks."""
 
@@ -30,23 +29,15 @@ ASKS_AFTER = {"(": 0.30, ".": 0.22, "=": 0.45, ",": 0.22, ":": 0.20, " ": 0.05, 
 
 
 @dataclass(slots=True)
-class Programmer:
-    """One user at one document."""
+class Programmer(Typist):
+    """One user at one stretch of a document."""
 
-    document: Document
-    stretch: Stretch
-    model_version: str
-    day: date
     dice: Dice
-    pace: float  # seconds between two keys
-    intended: dict[str, str] = field(default_factory=dict)  # by request
-    chance: Random = field(init=False)
-    loose: int = 0  # indentation that the editor put before the caret, not yet counted as written
-    asked_at: int = -1
-    hurry: int = 0  # characters to be typed before the next request
-
-    def __post_init__(self) -> None:
-        self.chance = self.dice.stream()
+    day: date
+    model_version: str
+    intended: dict[str, str] = field(default_factory=dict, init=False)  # by request: what was meant to go into the gap
+    asked_at: int = field(default=-1, init=False)  # where the last request was made, in the page
+    hurry: int = field(default=0, init=False)  # characters to be typed before the next request
 
     # --- the course of the work
 
@@ -54,22 +45,22 @@ class Programmer:
         """Write the stretch from its start to its end; the caret stands where it belongs."""
         stretch = self.stretch
         while stretch.at < stretch.end:
-            self._settle_indentation()
+            self.settle_indentation()
             if self._pauses():
                 yield from self.ask()
             elif self.chance.random() < 0.006:
-                self._slip()
-            elif self.chance.random() < 0.02 and self._last() == "\n":
-                self._paste()
+                self.slip()
+            elif self.chance.random() < 0.02 and self.last() == "\n":
+                self.paste()
             else:
-                self._type_next()
+                self.type_next()
 
     def ask(self) -> Turn:
         """Ask for a completion at the caret, and do with it what the user does."""
         document, stretch = self.document, self.stretch
         chance = self.dice.at("request", stretch.at, document.seq).stream()
         self.asked_at = stretch.at
-        document.now += timedelta(seconds=DEBOUNCE)
+        self.wait(DEBOUNCE)
         end = stretch.unit_end(chance)
         plan = self._plan(chance)
         asked = self._asked(document.request(self.model_version), end)
@@ -79,20 +70,33 @@ class Programmer:
         if plan == "write" and chance.random() < 0.2:  # the next keys come before the answer
             self.hurry = chance.randint(2, 9)
             return
-        self._wait(latency)
+        self.wait(latency)
         if proposal:
             self._see(asked, proposal, plan, chance)
         if plan == "think":
-            self._wait(chance.uniform(31, 200))
+            self.wait(chance.uniform(31, 200))
         elif plan == "leave":
             yield from self._leave(chance)
         elif plan == "doubt":
             self._doubt(chance)
         elif plan == "erase":
             self._erase(chance)
+        elif plan == "rewrite":
+            self._rewrite(chance)
+
+    def _pauses(self) -> bool:
+        if self.hurry:
+            self.hurry -= 1
+            return False
+        if self.asked_at == self.stretch.at or (self.stretch.rest[:1] == "\n" and self.last() in "\n "):
+            return False
+        if self.stretch.closers and self.stretch.closers[-1] == self.stretch.at:
+            return False
+        share = ASKS_AFTER.get(self.last(), 0.015)
+        return self.chance.random() < share
 
     def _plan(self, chance: Random) -> str:
-        """70 % of the requests come while the user writes on; the others find him at the end of what he meant."""
+        """Two of three requests come while the user writes on; the others find him doing something else."""
         plain = not self.stretch.closers and not self.loose
         roll = chance.random()
         if roll < 0.11:
@@ -101,8 +105,10 @@ class Programmer:
             return "leave"
         if roll < 0.25 and plain:
             return "doubt"
-        if roll < 0.30 and plain and self._last().isalnum():
+        if roll < 0.28 and plain and self.last().isalnum():
             return "erase"
+        if roll < 0.34 and plain:
+            return "rewrite"
         return "write"
 
     def _asked(self, request_id: str, end: int) -> Asked:
@@ -138,13 +144,13 @@ class Programmer:
         right = _common(proposal, stretch.rest)
         standing = sum(1 for closer in stretch.closers if closer - stretch.at < right)
         document.show(asked.request_id, self.model_version, proposal, document.caret + standing)
-        self._wait(chance.uniform(0.4, 2.5))
+        self.wait(chance.uniform(0.4, 2.5))
         roll = chance.random()
         if plan != "write":
             if roll < 0.35:
                 self._decide("rejected", asked)
             else:
-                self._wait(chance.uniform(0.2, 4))
+                self.wait(chance.uniform(0.2, 4))
                 self._decide("ignored", asked)
         elif right == len(proposal) and roll < 0.75:
             self._accept(asked, proposal, right, standing, chance)
@@ -181,14 +187,14 @@ class Programmer:
         document.change(edits, caret + len(imported) + len(proposal), "accept")
         self._decide("accepted", asked)
         if not imported and chance.random() < 0.04:
-            self._wait(chance.uniform(0.5, 3))
+            self.wait(chance.uniform(0.5, 3))
             document.change([Edit(caret, caret + len(proposal), covered)], caret, "undo")
-            self._wait(chance.uniform(0.5, 2))
+            self.wait(chance.uniform(0.5, 2))
             return
         self._written(right)
         if excess := len(proposal) - right:
-            self._wait(chance.uniform(0.5, 3))
-            self._delete(excess, by_key=excess <= 4)
+            self.wait(chance.uniform(0.5, 3))
+            self.delete(excess, by_key=excess <= 4)
 
     def _accept_part(self, asked: Asked, part: str) -> None:
         """Word by word: the part is right and ends before any bracket that stands there already."""
@@ -205,13 +211,19 @@ class Programmer:
         """Types on; the ghost text stays for a while, and the editor asks again soon: both requests share a commit."""
         for _ in range(chance.randint(1, 4)):
             if self.stretch.at < self.stretch.end:
-                self._settle_indentation()
-                self._type_next()
+                self.settle_indentation()
+                self.type_next()
         self._decide("ignored", asked)
         self.hurry = chance.randint(0, 6)
 
     def _decide(self, kind: str, asked: Asked) -> None:
         self.document.decide(kind, asked.request_id, self.model_version)  # type: ignore[arg-type]
+
+    def _written(self, count: int) -> None:
+        stretch = self.stretch
+        stretch.at += count
+        stretch.closers = [closer for closer in stretch.closers if closer >= stretch.at]
+        self.asked_at = -1
 
     # --- what people do instead of writing on
 
@@ -219,36 +231,36 @@ class Programmer:
         """Goes elsewhere in the document and comes back, in a third of the cases within half a minute."""
         document = self.document
         document.marks["back"] = document.caret
-        self._wait(chance.uniform(0.5, 4))
+        self.wait(chance.uniform(0.5, 4))
         line_ends = [
             m.start() for m in re.finditer(r"(?<=\S)\n", document.text) if abs(m.start() - document.caret) > 80
         ]
         if line_ends and chance.random() < 0.75:
             document.select(chance.choice(line_ends))
-            self._wait(chance.uniform(0.5, 3))
+            self.wait(chance.uniform(0.5, 3))
             if chance.random() < 0.3:
                 self._copy_line(chance)
             else:
                 yield from self._comment(chance)
-        self._wait(chance.uniform(2, 20) if chance.random() < 1 / 3 else chance.uniform(25, 240))
+        self.wait(chance.uniform(2, 20) if chance.random() < 1 / 3 else chance.uniform(25, 240))
         document.select(document.marks.pop("back"))
-        self._wait(chance.uniform(0.3, 2))
+        self.wait(chance.uniform(0.3, 2))
 
     def _comment(self, chance: Random) -> Turn:
         """Writes a remark at the caret, at the end of some other line; the editor asks there too."""
         document = self.document
         for key in chance.choice(("  # see below", "  # TODO", "  # noqa", "  # 🐍 slow path")):
-            self._insert(key)
+            self.insert(key)
         if chance.random() < 0.6:
-            self._wait(DEBOUNCE)
+            self.wait(DEBOUNCE)
             prefix_end = self.stretch.at
             asked = self._asked(document.request(self.model_version), prefix_end)
             self.intended[asked.request_id] = ""
             proposal = yield asked
-            self._wait(chance.uniform(0.15, 0.6))
+            self.wait(chance.uniform(0.15, 0.6))
             if proposal:
                 document.show(asked.request_id, self.model_version, proposal, document.caret)
-                self._wait(chance.uniform(0.3, 1.5))
+                self.wait(chance.uniform(0.3, 1.5))
                 self._decide("rejected" if chance.random() < 0.35 else "ignored", asked)
 
     def _copy_line(self, chance: Random) -> None:
@@ -258,7 +270,7 @@ class Programmer:
         line = document.text[start : document.caret]
         document.change([Edit(document.caret, document.caret, "\n" + line)], document.caret + 1 + len(line), "paste")
         if chance.random() < 0.7:
-            self._wait(chance.uniform(0.5, 5))
+            self.wait(chance.uniform(0.5, 5))
             back = document.caret - 1 - len(line)
             document.change([Edit(back, document.caret, "")], back, "undo")
 
@@ -267,19 +279,19 @@ class Programmer:
         document = self.document
         words = chance.choice(("self", "if x", "res", "return", "# hm"))
         for key in words:
-            self._insert(key)
-        self._wait(chance.uniform(0.5, 3))
+            self.insert(key)
+        self.wait(chance.uniform(0.5, 3))
         if chance.random() < 0.5:
-            self._delete(len(words), by_key=True)
+            self.delete(len(words), by_key=True)
         else:
             start = document.caret - len(words)
             document.change([Edit(start, document.caret, "")], start, "undo")
             if chance.random() < 0.2:
-                self._wait(0.7)
+                self.wait(0.7)
                 document.change([Edit(start, start, words)], start + len(words), "redo")
-                self._wait(0.9)
-                self._delete(len(words), by_key=False)
-        self._wait(chance.uniform(31, 90))
+                self.wait(0.9)
+                self.delete(len(words), by_key=False)
+        self.wait(chance.uniform(31, 90))
 
     def _erase(self, chance: Random) -> None:
         """Backspaces into what stood before the caret, with a pause or without, and writes it again."""
@@ -287,140 +299,25 @@ class Programmer:
         written = stretch.page.text[max(stretch.start, stretch.at - 4) : stretch.at]
         count = min(chance.randint(1, 4), len(written) - len(written.rstrip("_" + "abcdefghijklmnopqrstuvwxyz")))
         if count and self.document.text[: self.document.caret].endswith(written):
-            self._delete(count, by_key=True)
+            self.delete(count, by_key=True)
             stretch.at -= count
-        self._wait(chance.uniform(31, 60) if chance.random() < 0.5 else chance.uniform(0.3, 2))
+        self.wait(chance.uniform(31, 60) if chance.random() < 0.5 else chance.uniform(0.3, 2))
 
-    # --- single keys
-
-    def _pauses(self) -> bool:
-        if self.hurry:
-            self.hurry -= 1
-            return False
-        if self.asked_at == self.stretch.at or (self.stretch.rest[:1] == "\n" and self._last() in "\n "):
-            return False
-        if self.stretch.closers and self.stretch.closers[-1] == self.stretch.at:
-            return False
-        share = ASKS_AFTER.get(self._last(), 0.015)
-        return self.chance.random() < share
-
-    def _last(self) -> str:
-        """The character before the caret, the indentation aside."""
-        before = self.document.text[max(0, self.document.caret - 40) : self.document.caret]
-        line = before[before.rfind("\n") + 1 :]
-        return "\n" if not line.strip() else (before.rstrip(" ")[-1:] if before.endswith(("= ", ", ")) else before[-1:])
-
-    def _type_next(self) -> None:
+    def _rewrite(self, chance: Random) -> None:
+        """Writes a few characters, selects all of the line, and types it anew: the selection crosses the gap's edge."""
         stretch, document = self.stretch, self.document
-        text, at, caret = stretch.page.text, stretch.at, document.caret
-        key = text[at]
-        if stretch.closers and stretch.closers[-1] == at:  # typed over: the caret moves, nothing is edited
-            self._key()
-            stretch.closers.pop()
-            document.select(caret + 1)
+        line = re.match(r"[\w .]{1,8}", stretch.rest)
+        for key in line[0] if line else "":
+            self.insert(key)
             stretch.at += 1
-        elif key == "\n":
-            self._enter()
-        elif at in stretch.page.pairs and stretch.page.pairs[at] < stretch.end and self._closes_itself(key):
-            closer = stretch.page.pairs[at]
-            self._key()
-            document.change([Edit(caret, caret, key + text[closer])], caret + 1)
-            stretch.closers.append(closer)
-            stretch.at += 1
-        else:
-            keys = key
-            if self.chance.random() < 0.12 and text[at : at + 2].isalnum() and at + 1 < stretch.end:
-                keys = text[at : at + 2]  # two keys in one event
-            self._insert(keys)
-            stretch.at += len(keys)
-
-    def _closes_itself(self, key: str) -> bool:
-        """VS Code closes a bracket before white space, a closing bracket, or the end; a quote also not after a word."""
-        document = self.document
-        following = document.text[document.caret : document.caret + 1]
-        before = document.text[document.caret - 1 : document.caret]
-        return (not following or following in " \n)]},:") and (key not in "\"'" or not before.isalnum())
-
-    def _enter(self) -> None:
-        """A line break with the editor's indentation; a line of nothing but indentation is trimmed."""
-        document = self.document
-        caret = document.caret
-        line_start = document.text.rfind("\n", 0, caret) + 1
-        line = document.text[line_start:caret]
-        indent = line[: len(line) - len(line.lstrip())]
-        self._key()
-        if line and not line.strip():
-            document.change([Edit(line_start, caret, "\n" + indent)], caret + 1)
-        else:
-            if line.endswith((":", "(", "[", "{")):
-                indent += " " * INDENT
-            document.change([Edit(caret, caret, "\n" + indent)], caret + 1 + len(indent))
-        self.loose = len(indent)
-        self.stretch.at += 1
-
-    def _settle_indentation(self) -> None:
-        """Before the line's first character: more indentation, or less, where the editor's is not what is meant."""
-        rest = self.stretch.rest
-        meant = len(rest) - len(rest.lstrip(" "))
-        if self._last() != "\n" or rest[meant : meant + 1] in ("\n", "") or not (self.loose or meant):
-            return
-        document, caret = self.document, self.document.caret
-        if meant > self.loose:
-            self._key()
-            spaces = " " * (meant - self.loose)
-            document.change([Edit(caret, caret, spaces)], caret + len(spaces))
-        elif meant < self.loose:
-            self._key()
-            document.change([Edit(caret - self.loose + meant, caret, "")], caret - self.loose + meant)
-        self.stretch.at += meant
-        self.loose = 0
-
-    def _slip(self) -> None:
-        """A wrong key, seen at once or after another one, and taken back."""
-        wrong = "".join(self.chance.choice("asdfjkle") for _ in range(self.chance.randint(1, 2)))
-        if self.stretch.rest[:1].isalnum():
-            self._insert(wrong)
-            self._wait(self.chance.uniform(0.2, 0.8))
-            self._delete(len(wrong), by_key=True)
-        else:
-            self._type_next()
-
-    def _paste(self) -> None:
-        """The rest of the statement, from somewhere else."""
-        stretch, document = self.stretch, self.document
-        end = min(stretch.page.statement_end(stretch.at), stretch.end)
-        part = stretch.page.text[stretch.at : end]
-        if not part or self.loose or stretch.closers:
-            self._type_next()
-            return
-        self._wait(self.chance.uniform(1, 5))
-        document.change([Edit(document.caret, document.caret, part)], document.caret + len(part), "paste")
-        stretch.at = end
-
-    def _insert(self, keys: str) -> None:
-        self._key()
-        caret = self.document.caret
-        self.document.change([Edit(caret, caret, keys)], caret + len(keys))
-
-    def _delete(self, count: int, *, by_key: bool) -> None:
-        """Take back what stands before the caret: key by key, or selected and cut."""
-        for size in [1] * count if by_key else [count]:
-            self._key()
-            caret = self.document.caret
-            self.document.change([Edit(caret - size, caret, "")], caret - size)
-
-    def _written(self, count: int) -> None:
-        stretch = self.stretch
-        stretch.at += count
-        stretch.closers = [closer for closer in stretch.closers if closer >= stretch.at]
-        self.asked_at = -1
-
-    def _key(self) -> None:
-        """The time until the next key."""
-        self._wait(self.pace * self.chance.lognormvariate(0, 0.45))
-
-    def _wait(self, seconds: float) -> None:
-        self.document.now += timedelta(milliseconds=round(seconds * 1000))
+        self.wait(chance.uniform(0.4, 4))
+        line_start = document.text.rfind("\n", 0, document.caret) + 1
+        selected = document.text[line_start : document.caret].lstrip()
+        back = stretch.at - len(selected)
+        if selected and back >= stretch.start and stretch.page.text[back : stretch.at] == selected:
+            start = document.caret - len(selected)
+            document.change([Edit(start, document.caret, selected[0])], start + 1)
+            stretch.at = back + 1
 
 
 def _common(one: str, other: str) -> int:

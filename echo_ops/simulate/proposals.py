@@ -47,10 +47,10 @@ class RuleProposer:
     """
 
     seed: int
-    true: float = 0.26
+    true: float = 0.32
     wrong_tail: float = 0.22
     over_long: float = 0.12
-    unfitting: float = 0.28
+    unfitting: float = 0.22
 
     def propose(self, asked: Sequence[Asked]) -> list[str | None]:
         return [self._answer(one) for one in asked]
