@@ -1,0 +1,87 @@
+"""The data docs of a day: one page that says at a glance what held, and Great Expectations' own pages behind it.
+
+::
+
+    <docs>/<day>/index.html            all tables of the day; needs nothing but itself: no script, no network
+    <docs>/<day>/<table>/report.json   what was found, for machines
+    <docs>/<day>/<table>/index.html    Great Expectations' site of the table
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from echo_ops.errors import UnavailableError
+from echo_ops.quality.profile import NAMES, Name
+from echo_ops.quality.report import Report
+
+REPORT = "report.json"
+
+
+def gx_site(folder: Path) -> dict[str, Any]:
+    """Configuration of a site of Great Expectations in ``folder``."""
+    return {
+        "class_name": "SiteBuilder",
+        "show_how_to_buttons": False,
+        "store_backend": {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(folder)},
+        "site_index_builder": {"class_name": "DefaultSiteIndexBuilder", "show_cta_footer": False},
+    }
+
+
+@contextmanager
+def replacing(day_folder: Path, name: Name) -> Iterator[Path]:
+    """An empty folder that takes the place of the table's pages once the block ends well.
+
+    Pages of tables that come after it in a day are removed: they were made from what is now replaced.
+
+    Raises:
+        UnavailableError: the folder cannot be written.
+    """
+    part = day_folder / f".{name}.{os.getpid()}.part"
+    try:
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        yield part
+        # Animated tutorials, 3.4 MB for each table and day; the pages that show them are switched off.
+        shutil.rmtree(part / "static" / "images", ignore_errors=True)
+        for outdated in NAMES[NAMES.index(name) :]:
+            shutil.rmtree(day_folder / outdated, ignore_errors=True)
+        part.replace(day_folder / name)
+    except OSError as error:
+        raise UnavailableError(
+            f"the data docs cannot be written to {day_folder}: {error.strerror or type(error).__name__}; "
+            "check that the folder is writable and has space, or name another with ECHO_HOME"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def write(site: Path, report: Report) -> None:
+    """Put a report beside the pages of its table, for machines and for the page of the day."""
+    data = {**asdict(report), "passed": report.passed}
+    del data["docs_path"]
+    (site / REPORT).write_text(json.dumps(data, indent=1, sort_keys=True) + "\n")
+
+
+def write_day(day_folder: Path, day: str) -> None:
+    """Write the page of a day anew, from the reports that are there."""
+    from jinja2 import Environment, PackageLoader
+
+    reports = [json.loads(file.read_text()) for name in NAMES if (file := day_folder / name / REPORT).is_file()]
+    for report in reports:
+        report["failures"] = [finding for finding in report["findings"] if not finding["passed"]]
+        report["held"] = [finding for finding in report["findings"] if finding["passed"]]
+    page = Environment(loader=PackageLoader("echo_ops.quality", "."), autoescape=True, trim_blocks=True)
+    text = page.get_template("day.html.j2").render(
+        day=day, reports=reports, expected=NAMES, passed=all(report["passed"] for report in reports)
+    )
+    part = day_folder / f".index.{os.getpid()}.part"
+    part.write_text(text)
+    part.replace(day_folder / "index.html")

@@ -1,0 +1,264 @@
+"""The narrow columns that expectations look at: lengths in place of texts, seconds in place of times.
+
+Computed shard by shard, so that a day's texts never lie in memory together; a row takes about 50 bytes. Nothing of a
+user's text is left in it: a word outside its closed vocabulary becomes ``unknown``, an identity becomes a hash. A
+share is a column of truths that is null where the question does not arise: the mean of ``accepted`` is the acceptance.
+
+Written by pipeline beside each staged shard, read by ``validate``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from echo_ops.schema.conform import conform
+from echo_ops.schema.events import EVENTS, KINDS, OFFSET_UNITS
+from echo_ops.schema.examples import EXAMPLES, SPLITS
+from echo_ops.schema.lifecycles import CLOSE_REASONS, CONFIDENCES, DECISIONS, EVIDENCES, LIFECYCLES, POLICIES
+from echo_ops.schema.verdicts import VERDICTS_OF_A_TEACHER
+
+Name = Literal["events", "lifecycles", "examples"]
+NAMES: tuple[Name, ...] = ("events", "lifecycles", "examples")
+"""In the order in which a day makes them."""
+
+UNKNOWN = "unknown"
+
+_WORD = pa.dictionary(pa.int32(), pa.string())
+_LANGUAGE = re.compile(r"[a-z][a-z0-9+#._-]{0,31}")
+_ACCEPTED = pa.array(["accepted", "partially_accepted"])
+_ANSWERS = pa.array(["shown", "accepted", "partially_accepted", "rejected", "ignored"])
+
+PROFILES: dict[Name, pa.Schema] = {
+    "events": pa.schema(
+        [
+            ("kind", _WORD),
+            ("offset_unit", _WORD),
+            ("language", _WORD),
+            ("user", pa.int64()),  # hash
+            ("repeated", pa.bool_()),  # an earlier row has its event_id, document_id and seq
+            ("request", pa.bool_()),
+            ("shown", pa.bool_()),
+            ("without_request", pa.bool_()),  # an answer to a request that names none; null for other kinds
+            ("negative_position", pa.bool_()),
+            ("lag_seconds", pa.float32()),  # the server's clock minus the client's
+            ("prefix_length", pa.int32()),  # code points, as all lengths
+            ("suffix_length", pa.int32()),
+            ("prefix_overrun", pa.int32()),  # len(prefix) - caret: above 0 the prefix is longer than what is there
+            ("suffix_overrun", pa.int32()),  # caret + len(suffix) - document_length, likewise
+            ("proposal_length", pa.int32()),
+        ]
+    ),
+    "lifecycles": pa.schema(
+        [
+            ("received_on", _WORD),  # YYYY-MM-DD in UTC
+            ("decision", _WORD),
+            ("close_reason", _WORD),
+            ("evidence", _WORD),
+            ("confidence", _WORD),
+            ("policy", _WORD),
+            ("language", _WORD),
+            ("user", pa.int64()),
+            ("repeated", pa.bool_()),
+            ("shown", pa.bool_()),
+            ("accepted", pa.bool_()),  # null where nothing was shown
+            ("without_model", pa.bool_()),
+            ("without_context", pa.bool_()),  # neither prefix nor suffix
+            ("without_commit", pa.bool_()),  # what the user left cannot be known
+            ("void", pa.bool_()),  # the user left nothing; null where the commit is unknown
+            ("events_lost", pa.bool_()),
+            ("horizon", pa.bool_()),
+            ("ambiguous", pa.bool_()),
+            ("prefix_length", pa.int32()),
+            ("suffix_length", pa.int32()),
+            ("proposal_length", pa.int32()),
+            ("committed_length", pa.int32()),
+            ("kept_rate", pa.float32()),
+            ("open_seconds", pa.float32()),  # from the request to the close, by the client's clock
+        ]
+    ),
+    "examples": pa.schema(
+        [
+            ("decision", _WORD),
+            ("verdict", _WORD),
+            ("split", _WORD),
+            ("language", _WORD),
+            ("user", pa.int64()),
+            ("document", pa.int64()),
+            ("repeated", pa.bool_()),
+            ("evaluation", pa.bool_()),
+            ("silence", pa.bool_()),  # the lesson is to propose nothing
+            ("lesson_not_of_commit", pa.bool_()),  # the lesson is no prefix of what the user committed
+            ("cut_not_of_lesson", pa.bool_()),  # the lesson is not as long as the teacher's cut says
+            ("prefix_length", pa.int32()),
+            ("suffix_length", pa.int32()),
+            ("lesson_length", pa.int32()),
+            ("committed_length", pa.int32()),
+            ("cut_probability", pa.float32()),
+            ("verdict_probability", pa.float32()),
+            ("kept_rate", pa.float32()),
+            ("weight", pa.float32()),
+        ]
+    ),
+}
+"""Columns of each profile. Null as in the table it is of, and where said."""
+
+
+def profile(name: Name, table: pa.Table) -> pa.Table:
+    """One row per row of ``table``, in its order, in the columns of ``PROFILES[name]``.
+
+    Args:
+        name: which of the three tables it is.
+        table: a shard; further columns do not matter. All rows of one document must lie in the same shard.
+
+    Raises:
+        SchemaError: a column is missing, of another type, or null where it must not be.
+    """
+    columns, schema = _COLUMNS[name]
+    computed = columns(conform(table, schema, name).combine_chunks())
+    wanted = PROFILES[name]
+    return pa.Table.from_arrays([_cast(computed[field.name], field.type) for field in wanted], schema=wanted)
+
+
+def _events(table: pa.Table) -> dict[str, Any]:
+    caret, length = table["caret"], table["document_length"]
+    prefix, suffix = pc.utf8_length(table["prefix"]), pc.utf8_length(table["suffix"])
+    answers = pc.is_in(table["kind"], value_set=_ANSWERS)
+    lowest = pc.min_element_wise(table["seq"], caret, length)  # nulls are skipped
+    return {
+        "kind": _word(table["kind"], KINDS),
+        "offset_unit": _word(table["offset_unit"], OFFSET_UNITS),
+        "language": _language(table["language"]),
+        "user": _hashed(table["user_id"]),
+        "repeated": _repeated(table["event_id"], table["document_id"], table["seq"]),
+        "request": pc.equal(table["kind"], "requested"),
+        "shown": pc.equal(table["kind"], "shown"),
+        "without_request": pc.if_else(answers, pc.is_null(table["request_id"]), None),
+        "negative_position": pc.less(lowest, 0),
+        "lag_seconds": _seconds(table["occurred_at"], table["received_at"]),
+        "prefix_length": prefix,
+        "suffix_length": suffix,
+        # A code point is never more than one unit of any offset_unit, so this errs to no side.
+        "prefix_overrun": pc.subtract(prefix, caret),
+        "suffix_overrun": pc.subtract(pc.add(caret, suffix), length),
+        "proposal_length": pc.utf8_length(table["proposal"]),
+    }
+
+
+def _lifecycles(table: pa.Table) -> dict[str, Any]:
+    shown = pc.not_equal(table["decision"], "not_shown")
+    prefix, suffix = pc.utf8_length(table["prefix"]), pc.utf8_length(table["suffix"])
+    committed = pc.utf8_length(table["committed"])
+    return {
+        "received_on": pc.strftime(table["received_at"], format="%Y-%m-%d"),
+        "decision": _word(table["decision"], DECISIONS),
+        "close_reason": _word(table["close_reason"], CLOSE_REASONS),
+        "evidence": _word(table["evidence"], EVIDENCES),
+        "confidence": _word(table["confidence"], CONFIDENCES),
+        "policy": _word(table["policy"], POLICIES),
+        "language": _language(table["language"]),
+        "user": _hashed(table["user_id"]),
+        "repeated": _repeated(table["request_id"]),
+        "shown": shown,
+        "accepted": pc.if_else(shown, pc.is_in(table["decision"], value_set=_ACCEPTED), None),
+        "without_model": pc.is_null(table["model_version"]),
+        "without_context": pc.equal(pc.add(prefix, suffix), 0),
+        "without_commit": pc.is_null(table["committed"]),
+        "void": pc.equal(committed, 0),
+        "events_lost": pc.equal(table["close_reason"], "events_lost"),
+        "horizon": pc.equal(table["close_reason"], "horizon"),
+        "ambiguous": pc.equal(table["confidence"], "ambiguous"),
+        "prefix_length": prefix,
+        "suffix_length": suffix,
+        "proposal_length": pc.utf8_length(table["proposal"]),
+        "committed_length": committed,
+        "kept_rate": table["kept_rate"],
+        "open_seconds": _seconds(table["requested_at"], table["closed_at"]),
+    }
+
+
+def _examples(table: pa.Table) -> dict[str, Any]:
+    lesson = pc.utf8_length(table["lesson"])
+    texts = zip(table["committed"].to_pylist(), table["lesson"].to_pylist(), strict=True)
+    silence = pc.equal(lesson, 0)
+    return {
+        "decision": _word(table["decision"], DECISIONS),
+        "verdict": _word(table["verdict"], VERDICTS_OF_A_TEACHER),
+        "split": _word(table["split"], SPLITS),
+        "language": _language(table["language"]),
+        "user": _hashed(table["user_id"]),
+        "document": _hashed(table["document_id"]),
+        "repeated": _repeated(table["request_id"]),
+        "evaluation": pc.equal(table["split"], "evaluation"),
+        "silence": silence,
+        "lesson_not_of_commit": pa.array([not text.startswith(lesson) for text, lesson in texts], pa.bool_()),
+        "cut_not_of_lesson": pc.if_else(silence, None, pc.not_equal(lesson, table["cut"])),
+        "prefix_length": pc.utf8_length(table["prefix"]),
+        "suffix_length": pc.utf8_length(table["suffix"]),
+        "lesson_length": lesson,
+        "committed_length": pc.utf8_length(table["committed"]),
+        "cut_probability": table["cut_probability"],
+        "verdict_probability": table["verdict_probability"],
+        "kept_rate": table["kept_rate"],
+        "weight": table["weight"],
+    }
+
+
+_COLUMNS: dict[Name, tuple[Callable[[pa.Table], dict[str, Any]], pa.Schema]] = {
+    "events": (_events, EVENTS),
+    "lifecycles": (_lifecycles, LIFECYCLES),
+    "examples": (_examples, EXAMPLES),
+}
+
+
+def _cast(column: Any, wanted: pa.DataType) -> pa.Array:
+    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    return array if array.type == wanted else array.cast(wanted, safe=False)
+
+
+def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
+    encoded: pa.DictionaryArray = _cast(column, pa.string()).dictionary_encode()
+    return encoded
+
+
+def _word(column: pa.ChunkedArray, vocabulary: Sequence[str]) -> pa.Array:
+    """Words of a closed vocabulary; any other is ``UNKNOWN``, as it may hold anything."""
+    places = pc.index_in(_cast(column, pa.string()), value_set=pa.array(vocabulary))
+    places = pc.if_else(pc.is_null(column.combine_chunks()), None, pc.fill_null(places, len(vocabulary)))
+    return pa.DictionaryArray.from_arrays(places, pa.array([*vocabulary, UNKNOWN]))
+
+
+def _language(column: pa.ChunkedArray) -> pa.Array:
+    encoded = _encoded(column)
+    clean = [word if _LANGUAGE.fullmatch(word) else UNKNOWN for word in encoded.dictionary.to_pylist()]
+    return pc.take(pa.array(clean, pa.string()), encoded.indices).dictionary_encode()
+
+
+def _hashed(column: pa.ChunkedArray) -> pa.Array:
+    encoded = _encoded(column)
+    hashes = [
+        int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "big", signed=True)
+        for word in encoded.dictionary.to_pylist()
+    ]
+    return pc.take(pa.array(hashes, pa.int64()), encoded.indices)
+
+
+def _repeated(*keys: pa.ChunkedArray) -> pa.Array:
+    """Whether an earlier row has the same values of all ``keys``."""
+    places = np.zeros(len(keys[0]), dtype=np.int64)
+    for key in keys:
+        encoded = _encoded(key)
+        places = places * len(encoded.dictionary) + encoded.indices.to_numpy()
+    repeated = np.ones(len(places), dtype=bool)
+    repeated[np.unique(places, return_index=True)[1]] = False
+    return pa.array(repeated)
+
+
+def _seconds(start: pa.ChunkedArray, end: pa.ChunkedArray) -> pa.ChunkedArray:
+    return pc.divide(pc.cast(pc.subtract(end, start), pa.int64()), 1e6)
