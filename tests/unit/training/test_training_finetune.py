@@ -40,7 +40,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture()
+@pytest.fixture
 def spec(small_model: Path, examples: Path, tmp_path: Path) -> FinetuneSpec:
     return FinetuneSpec(str(small_model), str(examples), str(tmp_path / "out"), TRAINING)
 

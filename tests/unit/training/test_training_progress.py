@@ -31,7 +31,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.fixture()
+@pytest.fixture
 def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (tmp_path / "echo_test_program.py").write_text(PROGRAM)
     here = Path(__file__).parents[3]
