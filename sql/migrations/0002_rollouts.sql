@@ -61,10 +61,14 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON echo.rollouts
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON echo.rollout_effects
     FOR EACH STATEMENT EXECUTE FUNCTION echo.refuse_change();
 
--- The last decision about each model: who reads only this row knows who gets which model.
+-- The last decision about each model: who reads only this row knows who gets which model. While it is running, users
+-- whose position is below share_after get the challenger, and everybody else what is serving.
 CREATE VIEW echo.rollout_state AS
 SELECT DISTINCT ON (rollouts.model_name)
-    rollouts.*, rollouts.share_after > 0 AS running, effects.applied_at
+    rollouts.*,
+    rollouts.share_after > 0 AS running,
+    CASE WHEN rollouts.decision = 'promote' THEN rollouts.challenger ELSE rollouts.champion END AS serving,
+    effects.applied_at
 FROM echo.rollouts
 LEFT JOIN echo.rollout_effects AS effects USING (model_name, revision)
 ORDER BY rollouts.model_name, rollouts.revision DESC;

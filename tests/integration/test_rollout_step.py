@@ -67,6 +67,13 @@ class Loop:
             cursor.execute("SELECT decision, share_before, share_after FROM echo.rollouts ORDER BY revision")
             return cursor.fetchall()
 
+    def routing(self) -> tuple[bool, str | None]:
+        """What a router reads: whether users are shared out, and who serves the others."""
+        with closing(psycopg2.connect(self.url)) as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT running, serving FROM echo.rollout_state WHERE model_name = 'echo-completion'")
+            (row,) = cursor.fetchall()
+            return row
+
     def pending(self) -> int:
         with closing(psycopg2.connect(self.url)) as connection:
             return len(ledger.pending(connection, self.settings.mlflow.model_name))
@@ -84,10 +91,14 @@ def test_a_challenger_that_passes_becomes_champion(loop: Loop) -> None:
     assert [decision.entry.plan.decision for decision in decisions] == ["advance", "advance", "advance", "promote"]
     assert loop.ledger() == [("advance", 0, 0.05), ("advance", 0.05, 0.25), ("advance", 0.25, 0.5), ("promote", 0.5, 0)]
     assert loop.aliases() == ("2", None, "1")
+    assert loop.routing() == (False, "2")
     assert loop.step("better").entry.plan.reason.startswith("no challenger")
+    assert loop.routing() == (False, "2")
     # and the next night
     loop.alias("challenger", "3")
-    for _ in range(4):
+    loop.step("not_worse")
+    assert loop.routing() == (True, "2")
+    for _ in range(3):
         loop.step("not_worse")
     assert loop.aliases() == ("3", None, "2")
 
