@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pwd
 import re
@@ -46,6 +47,8 @@ class Account:
 
         A session of its own: Ctrl-C is meant for us, and we then stop the server in order.
 
+        A command that this account cannot execute gives status 126, as from a shell.
+
         Raises:
             UnavailableError: this process may not become the account.
         """
@@ -63,7 +66,9 @@ class Account:
                 text=True,
                 check=False,
             )
-        except PermissionError as error:
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.ENOENT, errno.ENOEXEC):
+                return subprocess.CompletedProcess(command, 126)
             raise UnavailableError(
                 f"uid {os.geteuid()} may not run {command[0]} as uid {self.uid} ({error.strerror}); "
                 "name a server of your own in ECHO_POSTGRES_URL"

@@ -271,6 +271,20 @@ def test_an_ordinary_user(open_folder: Path) -> None:
         assert _run(url, "SELECT 1") == [(1,)]
 
 
+@AS_ROOT
+def test_programs_that_the_account_cannot_run_are_passed_over(
+    open_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = open_folder / "closed"
+    closed.mkdir(mode=0o700)
+    for name in ("initdb", "pg_ctl", "postgres"):
+        (closed / name).write_text("#!/bin/sh\nexit 0\n")
+        (closed / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{closed}:{os.environ['PATH']}")
+    with serve(open_folder / ".echo") as url:
+        assert _run(url, "SELECT 1") == [(1,)]
+
+
 def test_no_programs(open_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from echo_ops.events import server_binaries
 
