@@ -1,0 +1,474 @@
+"""Gaps of one document: opened at a caret, moved and filled by edits, closed by a policy.
+
+What makes the cost grow with bytes instead of requests times edits:
+
+- Gaps that overlap share one *island*: the text between the outermost of their edges. All of it was inserted after
+  a request, so it is known without the document.
+- The edges of an island are kept like the text of a gap buffer: those before the place of the last edit by distance
+  from the island's start, those behind it by distance from its end. Typing moves none of them, a jump only those
+  that it jumps over. The islands of a document are kept the same way.
+- A gap whose edges lie on either side of the last edit is *live*: it was touched by every edit since it became so.
+  When a gap was last edited is therefore known without visiting it.
+- Ends and checkpoints lie in one heap; one that was put off by an edit is found out when it comes up, not before.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+
+from echo_ops.lifecycle.closing import SECOND, ClosingPolicy
+from echo_ops.lifecycle.edits import Edit
+from echo_ops.schema.lifecycles import CHECKPOINTS
+
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+"""Stands in an island for text outside every gap; it is never part of a gap's content."""
+
+_CLOSE = -1
+
+
+class Edge:
+    """One side of a gap."""
+
+    __slots__ = ("gap", "in_left", "is_right", "value")
+
+    def __init__(self, gap: Gap, is_right: bool) -> None:
+        self.gap = gap
+        self.is_right = is_right
+        self.in_left = True  # which stack of the island it is in
+        self.value = 0  # distance from the island's start, or from its end
+
+
+class Gap:
+    """What is known of one request while its document is read."""
+
+    __slots__ = (
+        "ambiguous", "checkpoints", "closed_at", "committed", "dead", "decided", "doubts", "island", "last", "left",
+        "live", "opened", "pending", "proposal", "reason", "right", "row", "user",
+    )  # fmt: skip
+
+    def __init__(self, row: int, opened: int, user: str, doubts: int) -> None:
+        self.row = row
+        self.opened = opened
+        self.user = user
+        self.doubts = doubts  # how many doubtful edits the document had seen when this opened
+        self.ambiguous = False
+        self.last = opened  # last edit in the gap, as far as it is not given by ``live``
+        self.live = True
+        self.dead = False  # no longer followed
+        self.reason = ""  # empty while open
+        self.closed_at = 0
+        self.committed: str | None = None
+        self.checkpoints: list[str | None] = [None] * len(CHECKPOINTS)
+        self.pending = len(CHECKPOINTS)
+        self.proposal: str | None = None
+        self.decided: str | None = None
+        self.left = Edge(self, False)
+        self.right = Edge(self, True)
+        self.island = NOWHERE
+
+    def span(self) -> tuple[int, int]:
+        """Offsets of both edges in the island."""
+        size = len(self.island.text)
+        left, right = self.left, self.right
+        return (
+            left.value if left.in_left else size - left.value,
+            right.value if right.in_left else size - right.value,
+        )
+
+    def content(self) -> str:
+        """What stands between the anchors now."""
+        start, end = self.span()
+        return self.island.text[start:end]
+
+
+class Island:
+    """The text between the outermost edges of gaps that overlap or touch."""
+
+    __slots__ = ("after", "before", "gaps", "last_edit", "open", "start", "text")
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.text = ""
+        self.before: list[Edge] = []  # ascending; the nearest to the last edit at the end
+        self.after: list[Edge] = []  # descending
+        self.gaps: dict[Gap, None] = {}  # a set that keeps its order
+        self.open: list[Gap] = []  # those that an edit elsewhere closes
+        self.last_edit = -1
+
+    def place(self, gap: Gap, offset: int) -> None:
+        """Put both edges of an empty gap at ``offset``."""
+        size, before, after = len(self.text), self.before, self.after
+        if after and size - after[-1].value < offset:
+            gap.live = False
+            at = len(after)
+            while at and size - after[at - 1].value < offset:
+                at -= 1
+            # outwards from the last edit, left edges come before right ones of the same place
+            while at and size - after[at - 1].value == offset and not after[at - 1].is_right:
+                at -= 1
+            for edge in (gap.right, gap.left):
+                edge.in_left, edge.value = False, size - offset
+            after[at:at] = (gap.right, gap.left)
+            return
+        at = len(before)
+        while at and (before[at - 1].value > offset or (before[at - 1].value == offset and before[at - 1].is_right)):
+            at -= 1
+        gap.left.value = offset
+        if before and before[-1].value > offset:
+            gap.live = False
+            gap.right.value = offset
+            before[at:at] = (gap.left, gap.right)
+            return
+        before.insert(at, gap.left)
+        at = len(after)
+        while at and size - after[at - 1].value == offset and not after[at - 1].is_right:
+            at -= 1
+        gap.right.in_left, gap.right.value = False, size - offset
+        after.insert(at, gap.right)
+
+    def part(self, start: int, end: int) -> tuple[list[Gap], list[Gap]]:
+        """Move the place of the last edit to ``[start, end)``.
+
+        Returns:
+            The gaps that have an edge strictly inside, and those of which an edge changed sides.
+        """
+        size, before, after = len(self.text), self.before, self.after
+        broken: list[Gap] = []
+        moved: list[Gap] = []
+        inserts = start == end
+        while before:
+            edge = before[-1]
+            offset = edge.value
+            if offset < start or (offset == start and not (inserts and edge.is_right)):
+                break
+            before.pop()
+            if edge.gap.dead:
+                continue
+            if offset < end:
+                broken.append(edge.gap)
+                continue
+            edge.in_left, edge.value = False, size - offset
+            after.append(edge)
+            moved.append(edge.gap)
+        while after:
+            edge = after[-1]
+            offset = size - edge.value
+            if offset > end or (offset == end and not (inserts and not edge.is_right)):
+                break
+            after.pop()
+            if edge.gap.dead:
+                continue
+            if offset > start:
+                broken.append(edge.gap)
+                continue
+            edge.in_left, edge.value = True, offset
+            before.append(edge)
+            moved.append(edge.gap)
+        return broken, moved
+
+    def replace(self, start: int, end: int, text: str) -> list[Gap]:
+        """Change the text where ``part`` was just called; gives the gaps of which an edge changed sides by it."""
+        old = self.text
+        self.text = f"{old[:start]}{text}{old[end:]}"
+        if text or not self.before or not self.after or self.before[-1].value != start:
+            return []
+        # A deletion brought edges of both sides to one place: left edges must come first again.
+        size = len(self.text)
+        if size - self.after[-1].value != start:
+            return []
+        run: list[Edge] = []
+        while self.before and self.before[-1].value == start and self.before[-1].in_left:
+            run.append(self.before.pop())
+        run.reverse()
+        while self.after and size - self.after[-1].value == start:
+            run.append(self.after.pop())
+        for edge in run:
+            edge.in_left, edge.value = True, start
+        self.before += [edge for edge in run if not edge.is_right] + [edge for edge in run if edge.is_right]
+        return [edge.gap for edge in run]
+
+
+NOWHERE = Island(0)
+"""Where a gap is whose place was never known."""
+
+
+class Gaps:
+    """All gaps of one document, as its events go by. Times are microseconds and never run backwards."""
+
+    def __init__(self, policy: ClosingPolicy) -> None:
+        self.policy = policy
+        self.doubts = 0  # edits so far that were not told but inferred
+        self.last_edit = -1
+        self._near: list[Island] = []  # up to the last edit, ascending, by absolute start
+        self._far: list[Island] = []  # behind it, descending, by start minus ``_shift``
+        self._shift = 0
+        self._fresh: list[Gap] = []  # gaps of which the next edit nearby has to find out whether it touches them
+        self._open: dict[Island, None] = {}  # islands with something that an edit elsewhere closes
+        self._timers: list[tuple[int, int, int, Gap]] = []
+        self._timer = 0
+
+    # --- opening
+
+    def open(self, row: int, caret: int, now: int, user: str) -> Gap:
+        """An empty gap at ``caret``."""
+        gap = Gap(row, now, user, self.doubts)
+        touched = self._touched(caret, caret)
+        if touched:
+            island = touched[0] if len(touched) == 1 else self._join(touched, caret, caret)
+        else:
+            island = Island(caret)
+        self._near.append(island)
+        gap.island = island
+        island.gaps[gap] = None
+        island.place(gap, caret - island.start)
+        if self.policy.outside_edit_closes:
+            island.open.append(gap)
+            self._open[island] = None
+        if not gap.live:
+            self._fresh.append(gap)
+        timers = self._timers
+        for index, seconds in enumerate(CHECKPOINTS):
+            self._timer += 1
+            heappush(timers, (now + seconds * SECOND, self._timer, index, gap))
+        self._timer += 1
+        heappush(timers, (now + self.policy.idle, self._timer, _CLOSE, gap))
+        return gap
+
+    # --- time
+
+    def advance(self, now: int) -> None:
+        """Let time pass up to ``now``: ends and checkpoints that come due are taken."""
+        timers = self._timers
+        while timers and timers[0][0] <= now:
+            due, _, what, gap = heappop(timers)
+            if gap.dead:
+                continue
+            if what == _CLOSE:
+                if gap.reason:
+                    continue
+                end = self.due(gap)
+                if end > due:
+                    self._timer += 1
+                    heappush(timers, (end, self._timer, _CLOSE, gap))
+                else:
+                    self._close(gap, "idle", due)
+            else:
+                gap.checkpoints[what] = gap.content()
+                gap.pending -= 1
+                self._release(gap)
+
+    def due(self, gap: Gap) -> int:
+        """When the gap will close if nothing more happens."""
+        if self.policy.idle_of == "document":
+            return max(gap.opened, self.last_edit) + self.policy.idle
+        return max(gap.last, gap.island.last_edit if gap.live else -1) + self.policy.idle
+
+    # --- edits
+
+    def edit(self, edits: list[Edit], now: int, by: str | None = None) -> None:
+        """Apply the edits of one event: simultaneous, ascending, reduced, and each of them a change.
+
+        Args:
+            edits: offsets are those before the event.
+            now: when; ``advance`` comes first.
+            by: who made it, where that may be another than who asked: in their gaps it ends the lifecycle.
+        """
+        if len(edits) > 1 or by is not None:
+            self._settle(edits, now, by)
+        for start, end, text in reversed(edits):
+            self._edit(start, end, text, now, len(edits) == 1)
+        self.last_edit = now
+
+    def gaps(self) -> list[Gap]:
+        """Every gap that is still followed."""
+        return [gap for island in (*self._near, *reversed(self._far)) for gap in island.gaps]
+
+    def spans(self) -> list[tuple[Gap, int, int]]:
+        """Every gap that is still followed, with the absolute offsets of its edges."""
+        found = []
+        for islands, shift in ((self._near, 0), (self._far, self._shift)):
+            for island in islands:
+                for gap in island.gaps:
+                    start, end = gap.span()
+                    found.append((gap, island.start + shift + start, island.start + shift + end))
+        return found
+
+    def _settle(self, edits: list[Edit], now: int, by: str | None) -> None:
+        """Close what an event of several edits, or of somebody else, closes: before any of it is applied."""
+        for gap, left, right in self.spans():
+            inside = outside = broken = False
+            for start, end, _ in edits:
+                if left <= start and end <= right:
+                    inside = True
+                elif start < left < end or start < right < end:
+                    broken = True
+                else:
+                    outside = True
+            if broken:
+                self._break(gap, now)
+            elif inside and by is not None and by != gap.user:
+                self._destroy(gap, "replaced", now)
+            elif outside and self.policy.outside_edit_closes and not gap.reason:
+                self._close(gap, "outside_edit", now)
+
+    def _edit(self, start: int, end: int, text: str, now: int, alone: bool) -> None:
+        touched = self._touched(start, end)
+        strict = self.policy.outside_edit_closes and alone
+        island: Island | None = None
+        if touched:
+            island = touched[0]
+            if len(touched) > 1 or start < island.start or end > island.start + len(island.text):
+                island = self._join(touched, start, end)
+            at, stop = start - island.start, end - island.start
+            broken, moved = island.part(at, stop)
+            for gap in broken:
+                self._break(gap, now)
+            self._turn(moved, island, now, strict)
+            if self._fresh:
+                self._turn([gap for gap in self._fresh if gap.island is island], island, now, strict)
+                self._fresh = [gap for gap in self._fresh if gap.island is not island and not gap.dead]
+            swung = island.replace(at, stop, text)
+            island.last_edit = now
+            for gap in swung:
+                self._swing(gap)
+            self._near.append(island)
+        if strict:
+            self._leave(island, now)
+        self._shift += len(text) - (end - start)
+
+    def _turn(self, gaps: list[Gap], island: Island, now: int, strict: bool) -> None:
+        """Find out which of ``gaps`` the edit that is about to happen touches."""
+        for gap in gaps:
+            if gap.dead:
+                continue
+            live = gap.island is island and gap.left.in_left and not gap.right.in_left
+            if gap.live and not live:
+                gap.last = max(gap.last, gap.island.last_edit)
+            gap.live = live
+            if strict and not live and not gap.reason:
+                self._close(gap, "outside_edit", now)
+
+    def _swing(self, gap: Gap) -> None:
+        """An edge changed sides by a deletion: what the next edit touches has to be found out anew."""
+        live = gap.left.in_left and not gap.right.in_left
+        if gap.live and not live:
+            gap.last = max(gap.last, gap.island.last_edit)
+        elif live and not gap.live:  # cannot be told from "touched" later: keep it apart
+            live = False
+        gap.live = live
+        self._fresh.append(gap)
+
+    def _leave(self, edited: Island | None, now: int) -> None:
+        """Under a policy that closes at outside edits, close what other islands hold."""
+        for island in [island for island in self._open if island is not edited]:
+            for gap in island.open:
+                if not gap.reason:
+                    self._close(gap, "outside_edit", now)
+            island.open.clear()
+            del self._open[island]
+
+    def _join(self, islands: list[Island], start: int, end: int) -> Island:
+        """One island for several; which of its gaps are live, the next edit there finds out."""
+        for island in islands:
+            _rest(island)
+        joined = _joined(islands, start, end)
+        self._fresh += joined.gaps
+        if joined.open:
+            self._open[joined] = None
+        return joined
+
+    def _touched(self, start: int, end: int) -> list[Island]:
+        """Take out the islands that ``[start, end]`` touches, and part the others around it."""
+        near, far, touched = self._near, self._far, []
+        while near and near[-1].start + len(near[-1].text) >= start:
+            island = near.pop()
+            if not island.gaps:
+                continue
+            if island.start > end:
+                island.start -= self._shift
+                far.append(island)
+            else:
+                touched.append(island)
+        touched.reverse()
+        while far and far[-1].start + self._shift <= end:
+            island = far.pop()
+            if not island.gaps:
+                continue
+            island.start += self._shift
+            (near if island.start + len(island.text) < start else touched).append(island)
+        return touched
+
+    # --- closing
+
+    def close_all(self, reason: str, now: int) -> None:
+        """The document ended: whatever is open closes with what it holds."""
+        for gap in self.gaps():
+            self._destroy(gap, reason, now)
+
+    def lose(self, gap: Gap, now: int) -> None:
+        """Events were lost and the gap could not be found again: what was committed cannot be known."""
+        if not gap.reason:
+            gap.reason, gap.closed_at, gap.committed = "events_lost", now, None
+        self._drop(gap)
+
+    def _break(self, gap: Gap, now: int) -> None:
+        self._destroy(gap, "anchor_broken", now)
+
+    def _destroy(self, gap: Gap, reason: str, now: int) -> None:
+        if gap.dead:
+            return
+        if not gap.reason:
+            self._close(gap, reason, now)
+        self._drop(gap)
+
+    def _close(self, gap: Gap, reason: str, now: int) -> None:
+        gap.reason, gap.closed_at, gap.committed = reason, now, gap.content()
+        gap.doubts = self.doubts - gap.doubts
+        self._release(gap)
+
+    def _release(self, gap: Gap) -> None:
+        if gap.reason and not gap.pending:
+            self._drop(gap)
+
+    def _drop(self, gap: Gap) -> None:
+        gap.dead = True
+        gap.island.gaps.pop(gap, None)
+
+
+def _rest(island: Island) -> None:
+    """Write down when each gap was last edited, before its island becomes part of another."""
+    for gap in island.gaps:
+        if gap.live:
+            gap.last = max(gap.last, island.last_edit)
+            gap.live = False
+
+
+def _joined(islands: list[Island], start: int, end: int) -> Island:
+    """One island for several, wide enough for ``[start, end]``."""
+    low = min(start, islands[0].start)
+    high = max(end, islands[-1].start + len(islands[-1].text))
+    joined = Island(low)
+    pieces: list[str] = []
+    at = low
+    edges: list[tuple[int, bool, int, Edge]] = []
+    for island in islands:
+        pieces.append(UNKNOWN * (island.start - at))
+        pieces.append(island.text)
+        at = island.start + len(island.text)
+        joined.last_edit = max(joined.last_edit, island.last_edit)
+        joined.open += island.open
+        island.open = []
+        for gap in island.gaps:
+            joined.gaps[gap] = None
+            left, right = gap.span()
+            for offset, edge in ((left, gap.left), (right, gap.right)):
+                edges.append((offset + island.start - low, edge.is_right, len(edges), edge))
+    pieces.append(UNKNOWN * (high - at))
+    joined.text = "".join(pieces)
+    edges.sort(key=lambda edge: edge[:3])
+    for gap in joined.gaps:
+        gap.island = joined
+    for offset, _, _, edge in edges:
+        edge.in_left, edge.value = True, offset
+        joined.before.append(edge)
+    return joined

@@ -1,0 +1,183 @@
+"""Snapshots: the edit between two states of a document, of which only windows are known.
+
+Both states are compared from the left by offset, and from the right by distance from the end; what differs between
+is the edit. Where an insertion or a deletion could slide without a difference in the text (a letter typed next to
+its like, a line copied), the caret says where it ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from echo_ops.lifecycle.edits import Edit, common_end, common_start
+
+ANCHOR = 100
+"""Characters of unchanged text that confirm a placement (contract.md)."""
+
+MAX_REFINED = 20_000
+"""Characters to either side up to which a change of several places is taken apart."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A window of a document around the caret; offsets are absolute."""
+
+    start: int
+    text: str
+    caret: int
+    length: int  # of the whole document
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What must have happened between two states."""
+
+    edits: tuple[Edit, ...]
+    sure: bool  # the windows leave no other reading than this one (for a client that reports every change)
+    slide: tuple[int, int] | None = None  # the start of the edit could be anywhere from … to …
+    settled: bool = True  # the caret says where in the slide
+
+
+def derive(known: tuple[int, str], length: int, caret: int | None, now: Snapshot) -> Derived:
+    """The edits that lead from a known state to a snapshot.
+
+    Args:
+        known: a fragment of the old state, as (start, text).
+        length: length of the old document.
+        caret: where the caret was, if known.
+        now: the new state.
+    """
+    old_start, old = known
+    new_start, new = now.start, now.text
+    delta = now.length - length
+    old_stop, new_stop = old_start + len(old), new_start + len(new)
+    low = max(old_start, new_start)
+    high = min(old_stop, new_stop - delta)  # in old offsets
+    if low > min(old_stop, new_stop) or high < max(old_start, new_start - delta) or high < 0:
+        return _at_the_caret(now, delta)
+    same_left = common_start(old[low - old_start :], new[low - new_start :])
+    if delta == 0 and low + same_left >= high:
+        return Derived((), sure=_whole(low, high, length))
+    right_old, right_new = old[: high - old_start], new[: max(high + delta - new_start, 0)]
+    same_right = common_end(right_old, right_new)
+    sure_left = low == 0 or same_left >= ANCHOR
+    sure_right = high == length or same_right >= ANCHOR
+    start, end = low + same_left, high - same_right
+    if not sure_left and not sure_right:
+        return _at_the_caret(now, delta)
+    if not sure_left or not sure_right:
+        # The change lies, at least in part, beyond what both windows show.
+        beyond = _at_the_caret(now, delta)
+        (place, stop, _) = beyond.edits[0] if beyond.edits else (now.caret, now.caret, "")
+        if (sure_left and place >= start) or (sure_right and stop <= end):
+            return beyond
+    sure = sure_left and sure_right
+    slack = start - min(end, end + delta)
+    if slack >= 0 and delta != 0:  # a pure insertion or deletion, which may slide to the left by as much
+        first = max(start - max(slack, 0), low)
+        last = start
+        first = min(end, end + delta) if slack > 0 else start
+        place, settled = _settled(first, last, delta, caret, now.caret)
+        removed = max(-delta, 0)
+        inserted = new[place - new_start : place - new_start + max(delta, 0)]
+        if place < new_start or len(inserted) < delta:
+            return _at_the_caret(now, delta)
+        slide = (first, last) if last > first else None
+        return Derived(((place, place + removed, inserted),), sure, slide, settled)
+    stop_new = end + delta
+    if stop_new < start or end < start:  # the comparisons meet without a length to explain it
+        end, stop_new = max(start, end, start - delta), max(start, end, start - delta) + delta
+    text = new[start - new_start : stop_new - new_start]
+    whole = (start, end, text)
+    behind = new[stop_new - new_start : now.caret - new_start]
+    if not sure or (now.caret >= stop_new and "\n" not in behind):
+        return Derived((whole,), sure)  # one replacement, which left the caret at its end
+    refined = _refined(whole, old[start - old_start : end - old_start])
+    return Derived(refined, sure and len(refined) == 1)
+
+
+def align(start: int, old: str, length: int, caret: int, prefix: str, suffix: str) -> Snapshot | None:
+    """Place a window without offsets on a known text, in the offsets of that text; None where nothing fits.
+
+    The first and the last characters of the window are looked up in the old text, or those of the old text in the
+    window, nearest to where they would be if nothing had changed. Their distance gives the change of length.
+    """
+    text = prefix + suffix
+    expected = caret - len(prefix) - start
+    head = _nearest(old, text[:ANCHOR], max(expected, 0))
+    if head is None:
+        inverse = _nearest(text, old[:ANCHOR], max(-expected, 0))
+        head = None if inverse is None else -inverse
+    tail = _nearest(old, text[-ANCHOR:], max(len(old) - ANCHOR, 0), last=True)
+    if tail is not None:
+        stop = tail + len(text[-ANCHOR:])
+    else:
+        inverse = _nearest(text, old[-ANCHOR:], max(len(text) - ANCHOR, 0), last=True)
+        if inverse is not None:
+            stop = len(old) + len(text) - inverse - len(old[-ANCHOR:])
+        elif head is None:
+            return None
+        else:
+            stop = len(old)
+    if head is None:
+        head = 0
+    delta = len(text) - (stop - head)
+    return Snapshot(start + head, text, start + head + len(prefix), length + delta)
+
+
+def _nearest(text: str, wanted: str, expected: int, last: bool = False) -> int | None:
+    """Where ``wanted`` stands in ``text``, nearest to ``expected``."""
+    if not wanted:
+        return None
+    after, before = text.find(wanted, expected), text.rfind(wanted, 0, expected + len(wanted))
+    if after < 0 or before < 0:
+        found = max(after, before)
+        return None if found < 0 else found
+    if last and after - expected == expected - before:
+        return after
+    return after if after - expected < expected - before else before
+
+
+def _settled(first: int, last: int, delta: int, before: int | None, after: int) -> tuple[int, bool]:
+    """Where in ``first … last`` the edit began, and whether a caret says so."""
+    if first == last:
+        return first, True
+    ended = after - max(delta, 0)
+    if first <= ended <= last:
+        return ended, True
+    if before is not None and first <= before - max(-delta, 0) <= last:
+        return before - max(-delta, 0), True
+    return min(max(ended, first), last), False
+
+
+def _at_the_caret(now: Snapshot, delta: int) -> Derived:
+    """The windows do not meet: all that is left is that an edit ends at the caret."""
+    if delta == 0:
+        return Derived((), sure=False)
+    start = max(now.caret - max(delta, 0), 0)
+    offset = start - now.start
+    text = now.text[max(offset, 0) : now.caret - now.start] if delta > 0 else ""
+    text = text.rjust(max(delta, 0), "\N{REPLACEMENT CHARACTER}")
+    return Derived(((start, start + max(-delta, 0), text),), sure=False)
+
+
+def _whole(low: int, high: int, length: int) -> bool:
+    return low == 0 and high == length
+
+
+def _refined(whole: Edit, old: str) -> tuple[Edit, ...]:
+    """One change of a stretch as the several places that differ in it."""
+    start, end, text = whole
+    if not old or not text or len(old) > MAX_REFINED or len(text) > MAX_REFINED:
+        return (whole,)
+    blocks = SequenceMatcher(None, old, text, autojunk=len(old) > 2000).get_matching_blocks()
+    edits: list[Edit] = []
+    at_old = at_new = 0
+    for block in blocks:
+        if 0 < block.size < 4 and block.a + block.size < len(old):
+            continue  # a letter or two in common is no sign that nothing changed there
+        if block.a > at_old or block.b > at_new:
+            edits.append((start + at_old, start + block.a, text[at_new : block.b]))
+        at_old, at_new = block.a + block.size, block.b + block.size
+    return tuple(edits) or (whole,)
