@@ -21,10 +21,14 @@ QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    # The default of 7 retries is four minutes of silence before a server that is down is said to be.
+    # The defaults, 7 and 2, are four minutes of silence before a server that is down is said to be.
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
 }
 """Defaults of ours for MLflow's own variables; what the environment sets comes first."""
+
+
+VARIABLE = "ECHO_MLFLOW_TRACKING_URI"
 
 
 class Absent(InputError):
@@ -109,8 +113,12 @@ def translated(settings: Settings) -> Iterator[None]:
 
 def _unavailable(settings: Settings, error: Exception) -> UnavailableError:
     uri = settings.tracking_uri
-    shown, reason = _without_password(uri), _line(error).replace(uri, _without_password(uri))
-    return UnavailableError(f"MLflow at {shown} failed: {reason}; check that it runs, or ECHO_MLFLOW_TRACKING_URI")
+    shown, text = _without_password(uri), str(error)
+    if "Max retries exceeded" in text:  # what follows is the whole nesting of the HTTP library
+        reason = "Connection refused" if "Connection refused" in text else type(error.__cause__ or error).__name__
+        return UnavailableError(f"MLflow at {shown} does not answer: {reason}; start it, or check {VARIABLE}")
+    reason = _line(error).replace(uri, shown)
+    return UnavailableError(f"MLflow at {shown} failed: {reason}; check that it runs, or {VARIABLE}")
 
 
 def _without_password(uri: str) -> str:

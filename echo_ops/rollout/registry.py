@@ -200,18 +200,20 @@ class MlflowRegistry(Registry):
             return self._verified(Path(url2pathname(place.path)), version)
         cache = self._settings.home.absolute() / "models"
         # A version that somebody else registered has no hash to find it by: it is fetched anew.
-        if expected and (cache / expected).is_dir() and content_hash(cache / expected) == expected:
+        if expected and _holds(cache / expected, expected):
             return cache / expected
         cache.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=cache, prefix=".part-") as part:
             with translated(self._settings):
                 from mlflow.artifacts import download_artifacts
 
-                fetched = Path(download_artifacts(artifact_uri=uri, dst_path=part))
-            final = cache / content_hash(self._verified(fetched, version))
-            shutil.rmtree(final, ignore_errors=True)  # it is there only when its content is not what it was
-            fetched.rename(final)
-        return final
+                fetched = Path(download_artifacts(artifact_uri=uri, dst_path=f"{part}/checkpoint"))
+            content = content_hash(self._verified(fetched, version))
+            # Another process may have been faster: what is whole is left, for it is in use.
+            if not _holds(cache / content, content):
+                shutil.rmtree(cache / content, ignore_errors=True)
+                fetched.rename(cache / content)
+        return cache / content
 
     def _verified(self, directory: Path, version: ModelVersion) -> Path:
         if not directory.is_dir():
@@ -241,3 +243,7 @@ class MlflowRegistry(Registry):
 
     def _of(self, found: Any) -> ModelVersion:
         return ModelVersion(self._name, str(found.version), found.run_id or None, dict(found.tags))
+
+
+def _holds(directory: Path, content: str) -> bool:
+    return directory.is_dir() and content_hash(directory) == content
