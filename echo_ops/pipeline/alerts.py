@@ -23,6 +23,9 @@ LONGEST_BODY = 2000
 LONGEST_WAIT = 20.0
 """Seconds for all channels together: an alert must not hold a worker."""
 
+_BETWEEN = re.compile(r"[\s,]+(?=[\w.+-]+://)|\s+")
+"""Between two channels: a comma inside a URL (mail to several) is none. What is no URL counts, as a broken channel."""
+
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s@]+@")
 
 
@@ -85,9 +88,8 @@ def failure(context: Mapping[str, Any]) -> tuple[str, str]:
 def _send(urls: str, title: str, body: str) -> tuple[int, int]:
     """How many channels are named, and how many took the message."""
     from apprise import Apprise, NotifyFormat, NotifyType
-    from apprise.utils.parse import parse_urls
 
-    named = parse_urls(urls)
+    named = [url for part in _BETWEEN.split(urls) if (url := part.strip(","))]
     taken = 0
     for url in named:
         channel = Apprise()
