@@ -96,8 +96,8 @@ def compare(champion: pa.Table, challenger: pa.Table, clusters: Mapping[str, str
     chooser = np.random.default_rng(seed)
     draws = chooser.multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS)  # (draws, clusters)
 
-    def difference(numerator: str, denominator: str, rows: list[str]) -> Difference | None:
-        """Of two ratios of sums: of ``numerator`` to ``denominator``."""
+    def difference(numerator: str, denominator: str | None, rows: list[str]) -> Difference | None:
+        """Of two ratios of sums: of ``numerator`` to ``denominator``, or to the rows that have it."""
         sums = np.zeros((2, 2, len(names)))  # (challenger | champion, numerator | denominator, cluster)
         for model, scores in enumerate((ours, theirs)):
             for one in rows:
@@ -109,7 +109,7 @@ def compare(champion: pa.Table, challenger: pa.Table, clusters: Mapping[str, str
         if not total[:, 1].all():
             return None
         drawn = sums @ draws.T  # (2, 2, draws)
-        drawn = drawn[:, :, drawn[:, 1].all(axis=0)]
+        drawn = drawn[:, :, drawn[:, 1].all(axis=0)]  # without the draws where a model has nothing to divide by
         ratios = drawn[0, 0] / drawn[0, 1] - drawn[1, 0] / drawn[1, 1]
         low, high = np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
         value = total[0, 0] / total[0, 1] - total[1, 0] / total[1, 1]
@@ -118,8 +118,8 @@ def compare(champion: pa.Table, challenger: pa.Table, clusters: Mapping[str, str
     filled = [one for one in both if not ours[one]["void"]]
     nll = difference("nll", "characters", both)
     assert nll is not None
-    exact = difference("exact_match", "", filled) or Difference(0.0, 0.0, 0.0)
-    kept = difference("kept_rate", "", filled)
+    exact = difference("exact_match", None, filled) or Difference(0.0, 0.0, 0.0)
+    kept = difference("kept_rate", None, filled)
     better, reason = _judge(len(names), nll, exact, kept)
     return Comparison(better, reason, len(both), len(names), nll, exact, kept)
 

@@ -191,7 +191,6 @@ def _train(
             bf16=device.bf16,
             use_cpu=device.name == "cpu",
             dataloader_pin_memory=device.name != "cpu",
-            gradient_checkpointing=False,
             activation_checkpointing=device.name != "cpu",
             logging_steps=max(1, steps // LOSSES),
             logging_nan_inf_filter=False,  # the default hides a NaN in the mean
