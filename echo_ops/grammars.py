@@ -76,9 +76,13 @@ def parse(language: str | None, before: str, middle: str, after: str) -> Window 
 
 def errors(node: Node) -> int:
     """Nodes below ``node``, or itself, that are errors or were made up by the parser for want of a token."""
-    if not node.has_error:
-        return 0
-    return int(node.is_error or node.is_missing) + sum(errors(child) for child in node.children if child.has_error)
+    count = 0
+    pending = [node] if node.has_error else []  # no recursion: anybody's text may nest as deep as it likes
+    while pending:
+        node = pending.pop()
+        count += node.is_error or node.is_missing
+        pending += [child for child in node.children if child.has_error]
+    return count
 
 
 def tail(prefix: str, characters: int) -> str:

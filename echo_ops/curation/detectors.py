@@ -36,24 +36,25 @@ VENDOR = re.compile(r"(?:AKIA|ASIA)[A-Z2-7]{16}|hf_[A-Za-z]{34}")
 PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
 )
-PRIVATE_KEY_END = re.compile(r"(?:[A-Za-z0-9+/=]{16,}\s+)*-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----")
+PRIVATE_KEY_END = re.compile(r"-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----")
+PRIVATE_KEY_LINE = re.compile(r"\s*[A-Za-z0-9+/=]+\s*")
 """A key whose end, or begin, may lie outside the window."""
 
-URL_PASSWORD = re.compile(r"://[^\s:@/'\"<>{}$]*:([^\s:@/'\"<>{}$]{3,})@")
+URL_PASSWORD = re.compile(r"://[^\s:@/'\"<>{}$]{0,200}:([^\s:@/'\"<>{}$]{3,200})@")
 
 SECRET_WORDS = ("passw", "passphrase", "pwd", "secret", "token", "credential", "key", "bearer ", "basic ")
 
-HEADER = re.compile(r"(?:bearer|basic|token)\s+((?=[^\s\"']*\d)[A-Za-z0-9._~+/-]{16,}=*)", re.IGNORECASE)
+HEADER = re.compile(r"(?:bearer|basic|token)\s{1,20}((?=[^\s\"']{0,200}\d)[A-Za-z0-9._~+/-]{16,2000}=*)", re.IGNORECASE)
 
 ASSIGNED = re.compile(
-    r"(?P<name>passw|passphrase|pwd|secret|token|credential|key)[\w-]*[\"'`\]]?\s*(?::=|=>|==?|:)\s*(?:[A-Za-z]{1,2})?"
+    r"(?P<name>passw|passphrase|pwd|secret|token|credential|key)[\w-]{0,40}[\"'`\]]?\s{0,20}(?::=|=>|==?|:)\s{0,20}(?:[A-Za-z]{1,2})?"
     r"(?P<quote>[\"'`])(?P<value>[^\s\"'`]{4,200})(?P=quote)",
     re.IGNORECASE,
 )
 """A literal given to a name that says secret: ``db_password = "…"``, ``"api_key": "…"``, ``token := "…"``."""
 
 ENVIRONMENT = re.compile(
-    r"[A-Z0-9_]*(?:PASSW|SECRET|TOKEN|KEY)[A-Z0-9_]*=(?P<value>[^\s\"'`$(){}<>,;]{6,200})$", re.MULTILINE
+    r"[A-Z0-9_]{0,40}(?:PASSW|SECRET|TOKEN|KEY)[A-Z0-9_]{0,40}=(?P<value>[^\s\"'`$(){}<>,;]{6,200})$", re.MULTILINE
 )
 """A line of an .env file."""
 
@@ -82,9 +83,9 @@ PHONES = (
 
 IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}(?![\w.]?\d)")
 IPV6_HINT = re.compile(r":[0-9a-fA-F]{0,4}:[0-9a-fA-F]")
-IPV6 = re.compile(r"(?:[0-9a-fA-F]{1,4}:){3,7}:?[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*(?![\w:])")
+IPV6 = re.compile(r"(?:[0-9a-fA-F]{1,4}:){3,7}:?[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,7}(?![\w:])")
 # None of these begins with a look-behind: `re` then skips to the first character that can match, 5 times as fast. What
-# stands before a match is looked at afterwards.
+# stands before a match is looked at afterwards. Repetitions are bounded, or stop at a literal: the texts are anybody's.
 
 
 def find(text: str) -> list[Finding]:
@@ -121,8 +122,19 @@ def _keys(text: str) -> Iterator[Finding]:
     if "AKIA" in text or "ASIA" in text or "hf_" in text:
         yield from (Finding(*match.span(), "SECRET") for match in VENDOR.finditer(text))
     if "PRIVATE KEY" in text:
-        for pattern in (PRIVATE_KEY, PRIVATE_KEY_END):
-            yield from (Finding(*match.span(), "SECRET") for match in pattern.finditer(text))
+        yield from (Finding(*match.span(), "SECRET") for match in PRIVATE_KEY.finditer(text))
+        for match in PRIVATE_KEY_END.finditer(text):
+            yield Finding(_key_start(text, match.start()), match.end(), "SECRET")
+
+
+def _key_start(text: str, end: int) -> int:
+    """Where the lines of a key begin that stand before ``end``, the start of a line."""
+    while end:
+        line = text.rfind("\n", 0, end - 1) + 1
+        if not PRIVATE_KEY_LINE.fullmatch(text, line, end):
+            break
+        end = line
+    return end
 
 
 def _named(text: str) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 from echo_ops.curation.detectors import Finding, find
@@ -72,11 +73,13 @@ def _everywhere(text: str, findings: list[Finding], code_length: int) -> list[Fi
         if finding.start >= code_length or (finding.kind == "SECRET" and finding.end - finding.start >= REPEATED)
     }
     found = set(findings)
+    starts = [finding.start for finding in findings]
     for value, kind in values.items():
         start = text.find(value)
         while start >= 0:
             end = start + len(value)
-            if not any(start < other.end and end > other.start for other in findings):
+            after = bisect_left(starts, end)  # findings stand apart: only the last one that begins before may overlap
+            if not after or findings[after - 1].end <= start:
                 found.add(Finding(start, end, kind))
             start = text.find(value, end)
     return sorted(found)

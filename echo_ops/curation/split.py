@@ -31,21 +31,21 @@ def split(keys: pa.Table, settings: Curation) -> tuple[dict[str, Split], list[st
         keys: columns ``request_id``, ``repository``, ``user_id``, ``document_id``.
         settings: ``split_by`` and ``evaluation_share``.
     """
-    ids, *groups = (keys[name].to_pylist() for name in ("request_id", "repository", "user_id", "document_id"))
-    rows = list(zip(*groups, strict=True))
+    ids, *columns = (keys[name].to_pylist() for name in ("request_id", "repository", "user_id", "document_id"))
+    rows = list(zip(*columns, strict=True))
     share = settings.evaluation_share
     level, notes = _level(rows, settings)
     group_of = {request_id: _group(level, *row) for request_id, row in zip(ids, rows, strict=True)}
-    groups_of_the_day = sorted(set(group_of.values()), key=_place)  # nearest to evaluation first
-    held_out = {group for group in groups_of_the_day if is_held_out(group, share)}
-    if level == "document" and len(groups_of_the_day) > 1 and 0 < share < 1:
-        held_out |= {groups_of_the_day[0]}
-        held_out -= {groups_of_the_day[-1]}
-    missing = "evaluation" if not held_out else "train" if len(held_out) == len(groups_of_the_day) else None
-    if missing and groups_of_the_day and 0 < share < 1:
+    groups = sorted(set(group_of.values()), key=_place)  # nearest to evaluation first
+    held_out = {group for group in groups if is_held_out(group, share)}
+    if level == "document" and len(groups) > 1 and 0 < share < 1:
+        held_out |= {groups[0]}
+        held_out -= {groups[-1]}
+    missing = "evaluation" if not held_out else "train" if len(held_out) == len(groups) else None
+    if missing and groups and 0 < share < 1:
         notes.append(
             f"no {missing} rows: split by {level}, a group is held out when its hash falls below {share}, and of "
-            f"{len(groups_of_the_day)} {'none' if missing == 'evaluation' else 'each'} does; other days may differ; "
+            f"{len(groups)} {'none' if missing == 'evaluation' else 'each'} does; other days may differ; "
             "ECHO_CURATION_EVALUATION_SHARE and ECHO_CURATION_SPLIT_BY change it"
         )
     return {request_id: "evaluation" if group in held_out else "train" for request_id, group in group_of.items()}, notes

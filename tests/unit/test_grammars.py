@@ -42,6 +42,14 @@ def test_windows_into_docstrings_and_comments_are_framed(
         assert errors(window.root) == 0
 
 
+@pytest.mark.parametrize("language", GRAMMARS)
+def test_deep_nesting_is_survived(language: str) -> None:
+    for text in ("(" * 5000, "[" * 5000 + "]" * 5000, "{" * 5000, "if x {" * 1000):
+        window = parse(language, "", text, "")
+        assert window is not None
+        errors(window.root)
+
+
 @pytest.mark.parametrize(
     ("characters", "last", "first"), [(99, "ab\ncd\nef", "ab\ncd\nef"), (4, "ef", "ab\n"), (2, "ef", "ab")]
 )

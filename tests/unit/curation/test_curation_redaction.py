@@ -145,3 +145,13 @@ def test_what_straddles_an_empty_lesson_is_replaced_on_both_sides() -> None:
 
 def test_clean_text_stays_as_it_is() -> None:
     assert redact(row("x = ", "1", proposal="2")) == Redacted("x = ", "\n", "1", "2")
+
+
+REPEATED = ["A", "KEY_", "key ", "A1b2", "1.", "a:", "a::", "key='", "a.b@", "a://b:", "+49", "Bearer a", "\n"]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("piece", [*REPEATED, f"{END}\n", f"{BEGIN}\n", "password='hunter2!!' hunter2!!\n"])
+def test_no_text_takes_long(piece: str) -> None:
+    text = piece * (100_000 // len(piece))
+    redact(row(text, "1", text))  # an expression that looks back and forth would take hours

@@ -101,3 +101,7 @@ def test_offsets_count_code_points() -> None:
     committed = "'grüße 🙂'\ny = 1"
     cuts = cut_points("python", "# 🙂\nx = ", committed, "\n")
     assert committed[: first_unit(cuts).offset] == "'grüße 🙂'"
+
+
+def test_deep_nesting_is_survived() -> None:
+    assert cut_points("javascript", "f(", "(" * 3000 + ")" * 3000, ")")[-1].offset == 6000
