@@ -87,7 +87,11 @@ def serve(home: Path) -> Iterator[str]:
     users = _open(folder / "users")
     try:
         with _locked(folder):
-            url = _Server(folder).start()
+            try:
+                url = _Server(folder).start()
+            except BaseException:  # Ctrl-C too: the server may be up by now, and nobody would stop it
+                _stop_if_unused(folder, users)
+                raise
             flock(users, LOCK_SH)
         try:
             yield url
@@ -143,7 +147,9 @@ class _Server:
         while (alive := self._claim()) is None:
             if self._answers():
                 return self.url_file.read_text()
-            self._end_orphans()
+            if self._postmaster() is None:
+                # Backends whose postmaster was killed: a long query would keep them until its end.
+                self._end_processes()
             if time.monotonic() > deadline:
                 raise UnavailableError(
                     f"a PostgreSQL over {self.data} is alive but did not answer within {PATIENCE:.0f} s; "
@@ -156,24 +162,22 @@ class _Server:
             os.close(alive)  # the server's own processes hold it now
 
     def stop(self) -> None:
-        """Stop the server if one runs: in order, then at once, then by force."""
-        deadline = time.monotonic() + PATIENCE
-        for after, sign in ((0.0, signal.SIGINT), (30.0, signal.SIGQUIT), (15.0, None)):
-            patience = time.monotonic() + after
-            while after and not self._gone() and time.monotonic() < patience:
-                time.sleep(0.02)
-            if self._gone():
-                return
-            if sign is None:
-                break
-            with suppress(ProcessLookupError, PermissionError):
-                if (postmaster := self._postmaster()) is not None:
-                    os.kill(postmaster, sign)
+        """Stop the server if any process of it lives: in order, then at once, then by force."""
+        begun = time.monotonic()
+        told = None
         while not self._gone():
-            self._end_orphans(even_with_postmaster=True)
-            if time.monotonic() > deadline:
+            waited = time.monotonic() - begun
+            sign = signal.SIGINT if waited < PATIENCE / 4 else signal.SIGQUIT
+            postmaster = self._postmaster()
+            if postmaster is not None and told != sign:
+                with suppress(ProcessLookupError):
+                    os.kill(postmaster, sign)
+                told = sign
+            elif (postmaster is None and told is None) or waited > PATIENCE / 2:
+                self._end_processes()
+            if waited > PATIENCE:
                 raise UnavailableError(f"the PostgreSQL over {self.data} did not stop within {PATIENCE:.0f} s")
-            time.sleep(0.05)
+            time.sleep(0.02)
 
     def _claim(self) -> int | None:
         """The ``alive`` lock, or None while any process of the server holds it."""
@@ -264,25 +268,26 @@ class _Server:
         return True
 
     def _postmaster(self) -> int | None:
+        """Its number, once it has said so; None when another process bears that number by now."""
         try:
-            return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+            number = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
         except (OSError, ValueError):
             return None
+        return number if number in self._processes() or not Path("/proc/self").exists() else None
 
-    def _end_orphans(self, *, even_with_postmaster: bool = False) -> None:
-        """Kill backends whose postmaster is gone: a long query would keep them until its end.
-
-        A server process stands in its data folder, which is how it is known; where there is no /proc, it is waited for.
-        """
-        standing = set()
+    def _processes(self) -> set[int]:
+        """The server's processes: each stands in its data folder. None are found where there is no /proc."""
+        found = set()
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 if (process / "cwd").readlink() == self.data:
-                    standing.add(int(process.name))
-        if even_with_postmaster or self._postmaster() not in standing:
-            for process_id in standing:
-                with suppress(ProcessLookupError):
-                    os.kill(process_id, signal.SIGKILL)
+                    found.add(int(process.name))
+        return found
+
+    def _end_processes(self) -> None:
+        for number in self._processes():
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
 
 
 @contextmanager

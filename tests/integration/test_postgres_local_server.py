@@ -18,6 +18,7 @@ import psycopg2
 import pytest
 
 from echo_ops.errors import UnavailableError
+from echo_ops.events import local_server
 from echo_ops.events.local_server import serve, stop
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -171,6 +172,22 @@ def test_killed_at_any_moment_of_the_first_start(open_folder: Path) -> None:
         assert _run(url, "SELECT current_database()") == [("echo_ops",)]
     assert not (open_folder / "postgres" / "data.new").exists()
     assert stop(open_folder)
+
+
+def test_interrupted_at_any_moment_of_a_start(home: Path) -> None:
+    for seconds in (0.1, 0.2, 0.3, 0.4, 0.5, 0.7):
+        holder = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, home],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(seconds)
+        holder.send_signal(signal.SIGINT)
+        assert holder.wait(60) != 0
+        assert local_server._Server(home / "postgres")._gone(), f"a server was left after {seconds} s"
+    with serve(home) as url:
+        assert _run(url, "SELECT answer FROM kept") == [(42,)]
 
 
 def test_two_homes_do_not_meet(home: Path, open_folder: Path) -> None:
