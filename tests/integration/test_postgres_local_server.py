@@ -39,6 +39,8 @@ def home() -> Iterator[Path]:
 
     folder = Path(tempfile.mkdtemp(prefix="echo-ops-test-", dir="/var/tmp"))
     folder.chmod(0o711)
+    with serve(folder) as url:
+        _run(url, "CREATE TABLE kept AS SELECT 42 AS answer")
     yield folder
     stop(folder)
     shutil.rmtree(folder, ignore_errors=True)
@@ -46,9 +48,10 @@ def home() -> Iterator[Path]:
 
 def test_what_is_committed_stays_from_one_command_to_the_next(home: Path) -> None:
     with serve(home) as url:
-        _run(url, "CREATE TABLE kept AS SELECT 42 AS answer")
+        _run(url, "UPDATE kept SET answer = 43")
     assert not _answers(url)
     with serve(home) as url:
+        _run(url, "UPDATE kept SET answer = answer - 1")
         assert _run(url, "SELECT answer FROM kept") == [(42,)]
 
 
