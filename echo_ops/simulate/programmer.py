@@ -180,7 +180,7 @@ class Programmer(Typist):
         caret = document.caret
         edits = [Edit(caret, caret + standing, proposal)]
         imported = ""
-        if chance.random() < 0.02 and caret > 0 and not stretch.closers:
+        if chance.random() < 0.01 and caret > 0 and not stretch.closers:
             imported = "import types\n"  # an auto-import comes with the accept, as a second edit of one event
             edits.insert(0, Edit(0, 0, imported))
         covered = document.text[caret : caret + standing]

@@ -28,7 +28,7 @@ TRUTH = pa.schema(
         pa.field("close_reason", pa.string(), nullable=False),
         pa.field("closed_at", TIMESTAMP, nullable=False),  # on the client's clock, as occurred_at
         pa.field("intended", pa.string(), nullable=False),  # what the user meant to put into the gap; empty: nothing
-        pa.field("events_lost", pa.bool_(), nullable=False),  # an event of the document never arrived, before closed_at
+        pa.field("events_lost", pa.bool_(), nullable=False),  # a hole in seq, perhaps before closed_at
     ]
 )
 """One row per request and policy: written by simulate, read by whoever measures reconstruction or the teacher."""

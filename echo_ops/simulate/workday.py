@@ -169,15 +169,20 @@ def _truth(
 ) -> pa.Table:
     """Two rows for each request that arrived; times on the client's clock."""
     arrived = {row["request_id"]: row for row in received if row["kind"] == "requested"}
-    holes = defaultdict(list)
+    came: dict[str, dict[int, datetime]] = defaultdict(dict)
+    for row in received:
+        came[row["document_id"]][row["seq"]] = row["occurred_at"]
+    missing: dict[str, list[int]] = defaultdict(list)
     for row in lost:
-        holes[row["document_id"]].append(row)
+        missing[row["document_id"]].append(row["seq"])
     rows = []
     for fate in fates:
         if (request := arrived.get(fate.request_id)) is None:
             continue
-        closed_at = fate.closed_at + skew
-        after = (row for row in holes[request["document_id"]] if row["seq"] > request["seq"])
+        document, closed_at = request["document_id"], fate.closed_at + skew
+        # when a lost event was is not known, only which came after it
+        until = min((seq for seq, at in came[document].items() if at > closed_at), default=None)
+        holes = [seq for seq in missing[document] if seq > request["seq"] and (until is None or seq < until)]
         rows.append(
             {
                 "request_id": fate.request_id,
@@ -186,7 +191,7 @@ def _truth(
                 "close_reason": fate.close_reason,
                 "closed_at": closed_at,
                 "intended": intended[fate.request_id],
-                "events_lost": any(row["occurred_at"] <= closed_at for row in after),
+                "events_lost": bool(holes),
             }
         )
     return pa.Table.from_pylist(rows, schema=TRUTH)
