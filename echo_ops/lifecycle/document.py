@@ -8,7 +8,7 @@ from datetime import datetime
 from echo_ops.lifecycle.closing import ClosingPolicy
 from echo_ops.lifecycle.decision import OUTCOMES, at_caret, stronger
 from echo_ops.lifecycle.edits import Edit, common_end, common_start
-from echo_ops.lifecycle.gap import Gap, Gaps
+from echo_ops.lifecycle.gap import UNKNOWN, Gap, Gaps
 from echo_ops.lifecycle.known import KnownText
 from echo_ops.lifecycle.snapshots import Derived, Snapshot, align, derive
 from echo_ops.lifecycle.units import from_units, to_units
@@ -124,7 +124,7 @@ class Document:
             if kind == "changed":
                 self._changed(row, several, steps)
             elif kind == "requested":
-                self._requested(row)
+                self._requested(row, steps)
             elif kind == "selection_changed":
                 self.caret = c.caret[row]
             elif kind == "opened":
@@ -197,7 +197,7 @@ class Document:
             self.gaps.close_all("replaced", self.now)
         self._apply(edits, self._by(row, several), c.cause[row])
 
-    def _requested(self, row: int) -> None:
+    def _requested(self, row: int, steps: int) -> None:
         c = self.columns
         request = c.request_id[row]
         if request is None or request in self.by_request:
@@ -205,9 +205,9 @@ class Document:
         snapshot = self._snapshot(row)
         caret = None
         if snapshot is not None:
-            if self.told and not self.lost and self.length in (None, snapshot.length):
+            if not self.lost and self.length in (None, snapshot.length) and (self.told or steps == 0):
                 self.length = snapshot.length
-                self.known.lay(snapshot.start, snapshot.text)
+                self._lay(snapshot)
             else:
                 self._see(snapshot, None, sure=False)
             caret = snapshot.caret
@@ -216,7 +216,7 @@ class Document:
         if not self.lost:
             self.gaps.advance(self.now)
         if caret is None:
-            gap = Gap(row, self.now, c.user_id[row], 0)
+            gap = Gap(row, self.now, 0, c.user_id[row], 0)
             self.gaps.lose(gap, self.now)
         else:
             gap = self.gaps.open(row, caret, self.now, c.user_id[row])
@@ -289,25 +289,38 @@ class Document:
             return
         at, text = known.around(max(min(snapshot.caret - max(snapshot.length - length, 0), length), 0))
         derived = derive((at, text), length, before, snapshot)
-        certain = sure and derived.sure and not was_lost
-        if not certain:
+        if not (sure and derived.sure) or was_lost:
             gaps.doubts += 1
-        if derived.slide is not None or was_lost:
+        if derived.slide is not None or derived.within is not None or was_lost:
             self._doubt(derived, was_lost)
         gaps.advance(self.now)
         if derived.edits:
             gaps.edit(list(derived.edits), self.now, by)
             self._watch_display(derived.edits)
+            if derived.within is not None:
+                known.keep(*derived.within)
             for start, end, inserted in reversed(derived.edits):
-                known.apply(start, end, inserted)
+                hidden = inserted.count(UNKNOWN)
+                known.apply(start, end, inserted[hidden:])
+                if hidden:
+                    known.hide(start, hidden)
+                    gaps.unseen = True
         self.length = snapshot.length
-        known.lay(snapshot.start, snapshot.text)
+        self._lay(snapshot)
+
+    def _lay(self, snapshot: Snapshot) -> None:
+        self.known.lay(snapshot.start, snapshot.text)
+        if self.gaps.unseen:
+            self.gaps.reveal(snapshot.start, snapshot.text)
 
     def _doubt(self, derived: Derived, was_lost: bool) -> None:
         """Mark the gaps for which what changed, or when, has two readings."""
         gaps = self.gaps
         low, high = derived.slide or (0, -1)
+        seen = derived.within
         for gap, left, right in gaps.spans():
+            if seen is not None and (left < seen[0] or right > seen[1]):
+                gap.ambiguous = True
             if any(low <= edge <= high for edge in (left, right)):
                 if derived.settled:
                     gap.doubts -= 1
@@ -406,7 +419,7 @@ class Document:
             decision=decision,
             committed=texts[0],
             close_reason=gap.reason,
-            closed_at=max(c.occurred_at[gap.row] + gap.closed_at - gap.opened, c.occurred_at[gap.row]),
+            closed_at=c.occurred_at[gap.row] + gap.closed_at - gap.opened,
             evidence=evidence,
             confidence=confidence,
             checkpoints=texts[1:],

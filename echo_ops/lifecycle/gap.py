@@ -20,8 +20,9 @@ from echo_ops.lifecycle.closing import SECOND, ClosingPolicy
 from echo_ops.lifecycle.edits import Edit
 from echo_ops.schema.lifecycles import CHECKPOINTS
 
-UNKNOWN = "\N{REPLACEMENT CHARACTER}"
-"""Stands in an island for text outside every gap; it is never part of a gap's content."""
+UNKNOWN = "\0"
+"""Stands for a character that is there but was never seen: no client sends a NUL (Postgres refuses it). In an island
+it is text outside every gap, or the part of an insertion that no window showed yet."""
 
 _CLOSE = -1
 
@@ -46,13 +47,13 @@ class Gap:
         "live", "opened", "pending", "proposal", "reason", "right", "row", "user",
     )  # fmt: skip
 
-    def __init__(self, row: int, opened: int, user: str, doubts: int) -> None:
+    def __init__(self, row: int, opened: int, tick: int, user: str, doubts: int) -> None:
         self.row = row
         self.opened = opened
         self.user = user
         self.doubts = doubts  # how many doubtful edits the document had seen when this opened
         self.ambiguous = False
-        self.last = opened  # last edit in the gap, as far as it is not given by ``live``
+        self.last = tick  # last edit in the gap, as far as it is not given by ``live``
         self.live = True
         self.dead = False  # no longer followed
         self.reason = ""  # empty while open
@@ -193,12 +194,16 @@ NOWHERE = Island(0)
 
 
 class Gaps:
-    """All gaps of one document, as its events go by. Times are microseconds and never run backwards."""
+    """All gaps of one document, as its events go by. Times are microseconds."""
 
     def __init__(self, policy: ClosingPolicy) -> None:
         self.policy = policy
         self.doubts = 0  # edits so far that were not told but inferred
+        self.unseen = False  # something was inserted of which no window showed all
         self.last_edit = -1
+        # What happened last is a matter of order, not of clocks, which may be coarse or run backwards: requests and
+        # edits are counted, and this tells when each was.
+        self._times: list[int] = []
         self._near: list[Island] = []  # up to the last edit, ascending, by absolute start
         self._far: list[Island] = []  # behind it, descending, by start minus ``_shift``
         self._shift = 0
@@ -211,7 +216,8 @@ class Gaps:
 
     def open(self, row: int, caret: int, now: int, user: str) -> Gap:
         """An empty gap at ``caret``."""
-        gap = Gap(row, now, user, self.doubts)
+        self._times.append(now)
+        gap = Gap(row, now, len(self._times) - 1, user, self.doubts)
         touched = self._touched(caret, caret)
         if touched:
             island = touched[0] if len(touched) == 1 else self._join(touched, caret, caret)
@@ -251,17 +257,19 @@ class Gaps:
                     self._timer += 1
                     heappush(timers, (end, self._timer, _CLOSE, gap))
                 else:
-                    self._close(gap, "idle", due)
+                    self._close(gap, "idle", end)
             else:
-                gap.checkpoints[what] = gap.content()
+                gap.checkpoints[what] = self._seen(gap)
                 gap.pending -= 1
                 self._release(gap)
 
     def due(self, gap: Gap) -> int:
         """When the gap will close if nothing more happens."""
         if self.policy.idle_of == "document":
-            return max(gap.opened, self.last_edit) + self.policy.idle
-        return max(gap.last, gap.island.last_edit if gap.live else -1) + self.policy.idle
+            last = max(gap.last, self.last_edit)
+        else:
+            last = max(gap.last, gap.island.last_edit) if gap.live else gap.last
+        return self._times[last] + self.policy.idle
 
     # --- edits
 
@@ -275,9 +283,10 @@ class Gaps:
         """
         if len(edits) > 1 or by is not None:
             self._settle(edits, now, by)
+        self._times.append(now)
+        self.last_edit = len(self._times) - 1
         for start, end, text in reversed(edits):
             self._edit(start, end, text, now, len(edits) == 1)
-        self.last_edit = now
 
     def gaps(self) -> list[Gap]:
         """Every gap that is still followed."""
@@ -328,7 +337,7 @@ class Gaps:
                 self._turn([gap for gap in self._fresh if gap.island is island], island, now, strict)
                 self._fresh = [gap for gap in self._fresh if gap.island is not island and not gap.dead]
             swung = island.replace(at, stop, text)
-            island.last_edit = now
+            island.last_edit = self.last_edit
             for gap in swung:
                 self._swing(gap)
             self._near.append(island)
@@ -411,6 +420,24 @@ class Gaps:
             gap.reason, gap.closed_at, gap.committed = "events_lost", now, None
         self._drop(gap)
 
+    def _seen(self, gap: Gap) -> str | None:
+        content = gap.content()
+        return None if self.unseen and UNKNOWN in content else content
+
+    def reveal(self, start: int, text: str) -> None:
+        """``text`` stands at ``start``: fill in what was inserted without being seen."""
+        left = False
+        for islands, shift in ((self._near, 0), (self._far, self._shift)):
+            for island in islands:
+                at = start - island.start - shift
+                old = island.text
+                if UNKNOWN in old:
+                    low, high = max(at, 0), min(at + len(text), len(old))
+                    if low < high:
+                        island.text = f"{old[:low]}{text[low - at : high - at]}{old[high:]}"
+                    left = left or UNKNOWN in island.text
+        self.unseen = left
+
     def _break(self, gap: Gap, now: int) -> None:
         self._destroy(gap, "anchor_broken", now)
 
@@ -422,7 +449,7 @@ class Gaps:
         self._drop(gap)
 
     def _close(self, gap: Gap, reason: str, now: int) -> None:
-        gap.reason, gap.closed_at, gap.committed = reason, now, gap.content()
+        gap.reason, gap.closed_at, gap.committed = reason, now, self._seen(gap)
         gap.doubts = self.doubts - gap.doubts
         self._release(gap)
 

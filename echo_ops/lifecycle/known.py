@@ -56,6 +56,31 @@ class KnownText:
         pieces += [(at + shift, old) for at, old in zip(starts, texts, strict=True) if at > end]
         self.starts, self.texts = [at for at, _ in pieces], [old for _, old in pieces]
 
+    def hide(self, start: int, size: int) -> None:
+        """``size`` characters were inserted at ``start``, and nobody saw which."""
+        starts: list[int] = []
+        texts: list[str] = []
+        for at, old in zip(self.starts, self.texts, strict=True):
+            if at >= start:
+                starts.append(at + size)
+                texts.append(old)
+                continue
+            starts.append(at)
+            texts.append(old[: start - at])
+            if at + len(old) > start:
+                starts.append(start + size)
+                texts.append(old[start - at :])
+        self.starts, self.texts = starts, texts
+
+    def keep(self, low: int, high: int) -> None:
+        """Forget everything outside ``[low, high)``."""
+        pieces = [
+            (max(at, low), old[max(low - at, 0) : max(high - at, 0)])
+            for at, old in zip(self.starts, self.texts, strict=True)
+            if at < high and at + len(old) > low
+        ]
+        self.starts, self.texts = [at for at, _ in pieces], [old for _, old in pieces]
+
     def lay(self, start: int, text: str) -> None:
         """``text`` stands at ``start`` now; it joins the fragments that it touches and corrects them."""
         starts, texts = self.starts, self.texts

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from echo_ops.lifecycle.edits import Edit, common_end, common_start
+from echo_ops.lifecycle.gap import UNKNOWN
 
 ANCHOR = 100
 """Characters of unchanged text that confirm a placement (contract.md)."""
+
+BREAKS = ("\n", "\r")
 
 MAX_REFINED = 20_000
 """Characters to either side up to which a change of several places is taken apart."""
@@ -37,6 +40,7 @@ class Derived:
     sure: bool  # the windows leave no other reading than this one (for a client that reports every change)
     slide: tuple[int, int] | None = None  # the start of the edit could be anywhere from … to …
     settled: bool = True  # the caret says where in the slide
+    within: tuple[int, int] | None = None  # where the windows end that show it, if it may reach beyond (old offsets)
 
 
 def derive(known: tuple[int, str], length: int, caret: int | None, now: Snapshot) -> Derived:
@@ -64,37 +68,71 @@ def derive(known: tuple[int, str], length: int, caret: int | None, now: Snapshot
     sure_left = low == 0 or same_left >= ANCHOR
     sure_right = high == length or same_right >= ANCHOR
     start, end = low + same_left, high - same_right
-    if not sure_left and not sure_right:
-        return _at_the_caret(now, delta)
-    if not sure_left or not sure_right:
-        # The change lies, at least in part, beyond what both windows show.
-        beyond = _at_the_caret(now, delta)
-        (place, stop, _) = beyond.edits[0] if beyond.edits else (now.caret, now.caret, "")
-        if (sure_left and place >= start) or (sure_right and stop <= end):
-            return beyond
+    if (not sure_left and not sure_right) or (not sure_left and end <= low) or (not sure_right and start >= high):
+        return _at_the_caret(now, delta)  # it lies beyond what both windows show
     sure = sure_left and sure_right
+    open_left, open_right = not sure_left and same_left == 0, not sure_right and same_right == 0
+    within = (low if open_left else 0, high if open_right else length) if open_left or open_right else None
+    trimmed = _trimmed(old_start, old, new_start, new, start, end, delta, caret)
+    if trimmed is not None:
+        return Derived(trimmed, sure=False, within=within)
     slack = start - min(end, end + delta)
     if slack >= 0 and delta != 0:  # a pure insertion or deletion, which may slide to the left by as much
-        first = max(start - max(slack, 0), low)
-        last = start
-        first = min(end, end + delta) if slack > 0 else start
-        place, settled = _settled(first, last, delta, caret, now.caret)
+        first = start - slack
+        place, settled = _settled(first, start, delta, caret, now.caret)
         removed = max(-delta, 0)
         inserted = new[place - new_start : place - new_start + max(delta, 0)]
         if place < new_start or len(inserted) < delta:
             return _at_the_caret(now, delta)
-        slide = (first, last) if last > first else None
-        return Derived(((place, place + removed, inserted),), sure, slide, settled)
+        slide = (first, start) if slack else None
+        return Derived(((place, place + removed, inserted),), sure, slide, settled, within)
     stop_new = end + delta
     if stop_new < start or end < start:  # the comparisons meet without a length to explain it
         end, stop_new = max(start, end, start - delta), max(start, end, start - delta) + delta
     text = new[start - new_start : stop_new - new_start]
     whole = (start, end, text)
     behind = new[stop_new - new_start : now.caret - new_start]
-    if not sure or (now.caret >= stop_new and "\n" not in behind):
-        return Derived((whole,), sure)  # one replacement, which left the caret at its end
-    refined = _refined(whole, old[start - old_start : end - old_start])
-    return Derived(refined, sure and len(refined) == 1)
+    if within is not None or (now.caret >= stop_new and "\n" not in behind):
+        # One replacement, which left the caret at its end; several are not ruled out where much was replaced.
+        return Derived((whole,), sure and not behind and min(end - start, len(text)) <= ANCHOR // 4, within=within)
+    return Derived(_refined(whole, old_start, old, caret), sure=False, within=within)
+
+
+def _trimmed(
+    old_start: int, old: str, new_start: int, new: str, start: int, end: int, delta: int, caret: int | None
+) -> tuple[Edit, ...] | None:
+    """Blanks that an editor trims from a line of nothing else, while something happens elsewhere: two edits in one.
+
+    Their texts alone read as one edit: Enter at the end of such a line as a break typed before the blanks, and going
+    back to it as one typed behind them.
+    """
+    stop = end + delta
+    if start < old_start or stop < start or end < start:
+        if caret is None or delta <= 0:
+            return None
+    # Enter on a line of blanks: they go, and the break comes with new ones at the caret.
+    if caret is not None and delta > 0 and start < caret <= old_start + len(old) and end <= caret:
+        text = old[: caret - old_start]
+        first = old_start + len(text.rstrip(" \t"))
+        inserted = new[first - new_start : caret + delta - new_start] if first >= new_start else ""
+        if first <= start and first < caret and inserted[:1] in BREAKS and inserted and not inserted.strip():
+            return (first, caret, ""), (caret, caret, inserted)
+    was, is_now = old[start - old_start : max(end, start) - old_start], new[start - new_start : max(stop, start) - new_start]
+    blanks = was[: len(was) - len(was.lstrip(" \t"))]
+    if blanks and is_now and was[len(blanks) : len(blanks) + 1] in BREAKS and len(was) > len(blanks) and is_now[0] in BREAKS:
+        rest, at = was[len(blanks) :], start + len(blanks)
+        same = common_start(rest, is_now)
+        rest, is_now = rest[same:], is_now[same:]
+        tail = common_end(rest, is_now)
+        one: Edit = (start, at, "")
+        other: Edit = (at + same, end - tail, is_now[: len(is_now) - tail])
+        return (one, other) if other[1] > other[0] or other[2] else (one,)
+    # Back on the line before: its blanks come again, those behind the break go.
+    if is_now and was == is_now.lstrip(" \t") + is_now[: len(is_now) - len(is_now.lstrip(" \t"))]:
+        ahead = is_now.lstrip(" \t")
+        if ahead in ("\n", "\r\n") and len(is_now) > len(ahead):
+            return (start, start, is_now[: len(is_now) - len(ahead)]), (start + len(ahead), end, "")
+    return None
 
 
 def align(start: int, old: str, length: int, caret: int, prefix: str, suffix: str) -> Snapshot | None:
@@ -158,7 +196,7 @@ def _at_the_caret(now: Snapshot, delta: int) -> Derived:
     start = max(now.caret - max(delta, 0), 0)
     offset = start - now.start
     text = now.text[max(offset, 0) : now.caret - now.start] if delta > 0 else ""
-    text = text.rjust(max(delta, 0), "\N{REPLACEMENT CHARACTER}")
+    text = text.rjust(max(delta, 0), UNKNOWN)
     return Derived(((start, start + max(-delta, 0), text),), sure=False)
 
 
@@ -166,18 +204,35 @@ def _whole(low: int, high: int, length: int) -> bool:
     return low == 0 and high == length
 
 
-def _refined(whole: Edit, old: str) -> tuple[Edit, ...]:
+def _refined(whole: Edit, old_start: int, old: str, caret: int | None) -> tuple[Edit, ...]:
     """One change of a stretch as the several places that differ in it."""
     start, end, text = whole
-    if not old or not text or len(old) > MAX_REFINED or len(text) > MAX_REFINED:
+    was = old[start - old_start : end - old_start]
+    if not was or not text or len(was) > MAX_REFINED or len(text) > MAX_REFINED:
         return (whole,)
-    blocks = SequenceMatcher(None, old, text, autojunk=len(old) > 2000).get_matching_blocks()
     edits: list[Edit] = []
+    lines, new_lines = was.split("\n"), text.split("\n")
+    if len(lines) == len(new_lines) > 1:  # the same lines, indented or renamed
+        at = start
+        for line, new_line in zip(lines, new_lines, strict=True):
+            if line != new_line:
+                same = common_start(line, new_line)
+                tail = common_end(line[same:], new_line[same:])
+                edits.append((at + same, at + len(line) - tail, new_line[same : len(new_line) - tail]))
+            at += len(line) + 1
+        return tuple(edits)
     at_old = at_new = 0
-    for block in blocks:
-        if 0 < block.size < 4 and block.a + block.size < len(old):
+    for block in SequenceMatcher(None, was, text, autojunk=len(was) > 2000).get_matching_blocks():
+        if 0 < block.size < 4 and block.a + block.size < len(was):
             continue  # a letter or two in common is no sign that nothing changed there
         if block.a > at_old or block.b > at_new:
-            edits.append((start + at_old, start + block.a, text[at_new : block.b]))
+            edit: Edit = (start + at_old, start + block.a, text[at_new : block.b])
+            if edit[0] == edit[1] and caret is not None and edit[0] < caret <= min(edit[0] + block.size, end):
+                # An insertion may slide to the right as far as it repeats what follows: to the caret, if that far.
+                shift = caret - edit[0]
+                slid = (edit[2] + was[block.a : block.a + shift])[shift:]
+                if edit[2] + was[block.a : block.a + shift] == was[block.a : block.a + shift] + slid:
+                    edit = (caret, caret, slid)
+            edits.append(edit)
         at_old, at_new = block.a + block.size, block.b + block.size
     return tuple(edits) or (whole,)
