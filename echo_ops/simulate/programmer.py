@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from random import Random
 
+from echo_ops.schema.events import Kind
 from echo_ops.simulate.dice import Dice
 from echo_ops.simulate.document import LANGUAGE
 from echo_ops.simulate.proposals import Asked
@@ -216,8 +217,8 @@ class Programmer(Typist):
         self._decide("ignored", asked)
         self.hurry = chance.randint(0, 6)
 
-    def _decide(self, kind: str, asked: Asked) -> None:
-        self.document.decide(kind, asked.request_id, self.model_version)  # type: ignore[arg-type]
+    def _decide(self, kind: Kind, asked: Asked) -> None:
+        self.document.decide(kind, asked.request_id, self.model_version)
 
     def _written(self, count: int) -> None:
         stretch = self.stretch
