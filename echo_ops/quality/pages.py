@@ -50,7 +50,8 @@ def replacing(day_folder: Path, name: Name) -> Iterator[Path]:
         part.mkdir(parents=True)
         yield part
         # Animated tutorials, 3.4 MB for each table and day; the pages that show them are switched off.
-        shutil.rmtree(part / "static" / "images", ignore_errors=True)
+        for tutorial in (part / "static" / "images").glob("*.gif"):
+            tutorial.unlink()
         for outdated in NAMES[NAMES.index(name) :]:
             shutil.rmtree(day_folder / outdated, ignore_errors=True)
         part.replace(day_folder / name)
@@ -70,6 +71,12 @@ def write(site: Path, report: Report) -> None:
     (site / REPORT).write_text(json.dumps(data, indent=1, sort_keys=True) + "\n")
 
 
+def _validation_pages(day_folder: Path, name: str) -> Iterator[str]:
+    """Great Expectations' page of the results; its index alone lists them by script."""
+    for page in sorted((day_folder / name / "validations").rglob("*.html")):
+        yield page.relative_to(day_folder).as_posix()
+
+
 def write_day(day_folder: Path, day: str) -> None:
     """Write the page of a day anew, from the reports that are there."""
     from jinja2 import Environment, PackageLoader
@@ -77,6 +84,7 @@ def write_day(day_folder: Path, day: str) -> None:
     reports = [json.loads(file.read_text()) for name in NAMES if (file := day_folder / name / REPORT).is_file()]
     for report in reports:
         report["failures"] = [finding for finding in report["findings"] if not finding["passed"]]
+        report["page"] = next(_validation_pages(day_folder, report["name"]), f"{report['name']}/index.html")
         report["held"] = [finding for finding in report["findings"] if finding["passed"]]
     page = Environment(loader=PackageLoader("echo_ops.quality", "."), autoescape=True, trim_blocks=True)
     text = page.get_template("day.html.j2").render(

@@ -22,6 +22,8 @@ class Finding:
     observed: str
     limit: str
     remedy: str
+    share: float | None  # where it is about a share of the rows: the share observed (0 to 1) …
+    allowed: tuple[float, float] | None  # … and between which limits it may lie
 
     def __str__(self) -> str:
         return f"{self.says}: {self.observed}; wanted {self.limit}; {self.remedy}"

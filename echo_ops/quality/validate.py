@@ -141,6 +141,7 @@ def _report(
 def _finding(result: Any) -> Finding:
     configured = result.expectation_config
     arguments: dict[str, Any] = configured.kwargs
+    share, allowed = _share(configured.type, result.result, arguments)
     return Finding(
         passed=bool(result.success),
         severity=getattr(configured.severity, "value", configured.severity),
@@ -150,7 +151,30 @@ def _finding(result: Any) -> Finding:
         observed=_observed(configured.type, result.result),
         limit=_limit(configured.type, arguments),
         remedy=configured.meta["remedy"],
+        share=share,
+        allowed=allowed,
     )
+
+
+def _share(
+    kind: str, result: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> tuple[float | None, tuple[float, float] | None]:
+    """The share that an expectation looked at, and its limits: the mean of truths, or the share of values inside."""
+    if kind == "expect_column_mean_to_be_between" and result:
+        low, high = arguments.get("min_value"), arguments.get("max_value")
+        return float(result["observed_value"]), (0.0 if low is None else low, 1.0 if high is None else high)
+    if kind.startswith("expect_column_values") and result:
+        outside, asked = _outside(kind, result)
+        return (1 - outside / asked if asked else None), (arguments.get("mostly", 1.0), 1.0)
+    return None, None
+
+
+def _outside(kind: str, result: Mapping[str, Any]) -> tuple[int, int]:
+    """How many values are not as they should be, of how many that were looked at: nulls are, if they are the matter."""
+    looked_at = result["element_count"]
+    if kind != "expect_column_values_to_not_be_null":
+        looked_at -= result.get("missing_count", 0)
+    return result["unexpected_count"], looked_at
 
 
 def _observed(kind: str, result: Mapping[str, Any]) -> str:
@@ -162,9 +186,7 @@ def _observed(kind: str, result: Mapping[str, Any]) -> str:
     if "observed_value" in result:
         value = result["observed_value"]
         return _percent(value) if kind == "expect_column_mean_to_be_between" else _number(value)
-    outside, asked = result["unexpected_count"], result["element_count"]
-    if kind != "expect_column_values_to_not_be_null":
-        asked -= result.get("missing_count", 0)
+    outside, asked = _outside(kind, result)
     return f"{outside:,} of {asked:,} are not ({_percent(outside / asked if asked else 0.0)})"
 
 
