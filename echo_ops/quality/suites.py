@@ -50,7 +50,8 @@ def _events(q: Quality, _day: str) -> list[Any]:
         _sum("critical", "request", 1, "completion requests", "check that clients report `requested` events"),
         _words("critical", "kind", KINDS, "a known kind of event", "send the kinds of docs/concepts/events.md"),
         _words("critical", "offset_unit", OFFSET_UNITS, "a known unit of offsets", "name the unit of the offsets"),
-        _share("critical", "repeated", 0, "events that are there twice", "look how the day was loaded"),
+        _share("critical", "repeated", invalid, "events that are there twice", "look how the day was loaded"),
+        _share("warning", "repeated", 0, "events that are there twice", "look how the day was loaded"),
         _share("critical", "negative_position", invalid, "events with a negative seq, caret or length", clients),
         _share("critical", "without_request", invalid, "answers that name no request", clients),
         _range(

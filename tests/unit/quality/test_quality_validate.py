@@ -174,6 +174,7 @@ BAD: list[tuple[str, Name, Callable[[pa.Table], pa.Table], str, str | None]] = [
     ("timestamps in the future", "events", lambda t: later(t, "occurred_at", days=3), "critical", "lag_seconds"),
     ("answers without a request", "events", lambda t: put(t, "request_id", None), "critical", "without_request"),
     ("every event twice", "events", lambda t: pa.concat_tables([t, t]), "critical", "repeated"),
+    ("one event twice", "events", lambda t: pa.concat_tables([t, t.slice(0, 1)]), "warning", "repeated"),
     ("events a day late", "events", lambda t: later(t, "received_at", days=1), "warning", "lag_seconds"),
     ("nothing shown", "events", lambda t: only(t, "kind", "requested"), "warning", "shown"),
     ("one user", "events", lambda t: put(t, "user_id", "one"), "warning", "of_busiest_user"),
