@@ -99,10 +99,16 @@ def echo_harvest() -> None:
         return tasks.check(day, "examples", curated)
 
     @task
-    def publish(day: str, **parts: Any) -> dict[str, Any]:
+    def publish(
+        day: str,
+        extracted: list[dict[str, Any]],
+        judged: list[dict[str, Any]],
+        curated: list[dict[str, Any]],
+        checked: list[dict[str, Any]],
+    ) -> dict[str, Any]:
         from echo_ops.pipeline import tasks
 
-        return tasks.publish(day, **parts)
+        return tasks.publish(day, extracted, judged, curated, checked)
 
     day = resolve_day()
     cuts = plan(day)

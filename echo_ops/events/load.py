@@ -16,7 +16,7 @@ from echo_ops.errors import InputError, UnavailableError
 from echo_ops.events.admission import REFUSALS, admit, check_columns
 from echo_ops.events.migrate import current
 from echo_ops.events.postgres import connect, dsn, is_conflict, translated
-from echo_ops.events.sql import statement
+from echo_ops.sql import statement
 from echo_ops.schema.events import EVENTS
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from psycopg2.extensions import connection as Connection
 
 from echo_ops.errors import InputError
 from echo_ops.events.postgres import connect
-from echo_ops.events.sql import migrations, statement
+from echo_ops.sql import migrations, statement
 
 OLDEST_SERVER = 140000
 """``server_version_num`` of the oldest PostgreSQL whose partitions, triggers and compression do what is needed."""

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from echo_ops.errors import InputError
 from echo_ops.events.postgres import connect, dsn, translated
-from echo_ops.events.sql import statement
+from echo_ops.sql import statement
 from echo_ops.schema.events import EVENTS
 
 BUCKETS = 65536

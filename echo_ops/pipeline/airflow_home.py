@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, SecretStr
 
 from echo_ops.errors import EchoError, InputError, UnavailableError
-from echo_ops.pipeline.dag_runs import run_dag as run_dag
 
 if TYPE_CHECKING:
     from sqlalchemy.engine import URL

@@ -125,7 +125,8 @@ def _telemetry(steps: Steps, settings: Settings, url: str, events: Path | None) 
                 users=SIMULATED_USERS,
                 seed=SEED,
                 start=FIRST_DAY,
-                progress=lambda done, total: tell(f"{done} of {total} sessions"),
+                model_of=lambda _user, _day: f"{settings.mlflow.model_name}/1",
+                progress=lambda done, total: tell(f"{done} of {total} working days"),
             )
             tell(f"{written.events:,} events, {written.requests:,} requests")
     with steps.step("migrate and load") as tell:

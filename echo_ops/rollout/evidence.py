@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from echo_ops.rollout.sql import statement
+from echo_ops.sql import statement
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -74,7 +74,7 @@ def read(
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            statement("evidence"),
+            statement("rollout_evidence"),
             {"since": since, "until": until, "settle": settle, "models": [champion, challenger]},
         )
         counts = {model: Counts(*row) for model, *row in cursor.fetchall()}

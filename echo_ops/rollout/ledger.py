@@ -16,7 +16,7 @@ from echo_ops.errors import UnavailableError
 from echo_ops.rollout.evidence import Counts, Evidence
 from echo_ops.rollout.gate import Judgement
 from echo_ops.rollout.plan import Move, Plan, Running, State
-from echo_ops.rollout.sql import statement
+from echo_ops.sql import statement
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
@@ -66,7 +66,7 @@ def clock(connection: Connection) -> datetime:
 def last(connection: Connection, model_name: str) -> Entry | None:
     """The last decision about a model."""
     with connection.cursor() as cursor:
-        cursor.execute(statement("state"), {"model_name": model_name})
+        cursor.execute(statement("rollout_state"), {"model_name": model_name})
         row = cursor.fetchone()
         names = [column.name for column in cursor.description or ()]
     return None if row is None else _entry(dict(zip(names, row, strict=True)))
@@ -75,7 +75,7 @@ def last(connection: Connection, model_name: str) -> Entry | None:
 def state(connection: Connection, model_name: str, entry: Entry | None) -> State:
     """What follows from the last decision."""
     with connection.cursor() as cursor:
-        cursor.execute(statement("refused"), {"model_name": model_name})
+        cursor.execute(statement("rollout_refused"), {"model_name": model_name})
         refused = frozenset(version for (version,) in cursor.fetchall())
     if entry is None:
         return State(refused=refused)
@@ -104,7 +104,7 @@ def append(connection: Connection, entry: Entry) -> None:
         UnavailableError: somebody else decided on the same state meanwhile; the next step sees it.
     """
     with connection.cursor() as cursor:
-        cursor.execute(statement("append"), _row(entry))
+        cursor.execute(statement("rollout_append"), _row(entry))
         if cursor.rowcount != 1:
             raise UnavailableError(
                 f"revision {entry.revision} of {entry.model_name} is in the ledger already: another rollout step "
@@ -115,7 +115,7 @@ def append(connection: Connection, entry: Entry) -> None:
 def pending(connection: Connection, model_name: str) -> list[tuple[int, tuple[Move, ...]]]:
     """Revisions whose alias moves are not known to be made, oldest first."""
     with connection.cursor() as cursor:
-        cursor.execute(statement("pending"), {"model_name": model_name})
+        cursor.execute(statement("rollout_pending"), {"model_name": model_name})
         return [(revision, _moves(moves)) for revision, moves in cursor.fetchall()]
 
 
@@ -123,7 +123,7 @@ def applied(connection: Connection, model_name: str, revision: int, notes: Itera
     """Write down that a revision's alias moves are made."""
     with connection.cursor() as cursor:
         values = {"model_name": model_name, "revision": revision, "notes": json.dumps(list(notes))}
-        cursor.execute(statement("applied"), values)
+        cursor.execute(statement("rollout_applied"), values)
 
 
 def _row(entry: Entry) -> dict[str, Any]:

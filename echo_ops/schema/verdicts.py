@@ -13,7 +13,9 @@ VERDICTS = pa.schema(
     [
         pa.field("request_id", pa.string(), nullable=False),
         pa.field("cut", pa.int64(), nullable=False),  # characters of the commit that belong to the request
-        pa.field("cut_kind", pa.string(), nullable=False),  # token | expression | statement | line | block | whole | none
+        pa.field(
+            "cut_kind", pa.string(), nullable=False
+        ),  # token | expression | statement | line | block | whole | none
         pa.field("cut_probability", pa.float64()),
         pa.field("verdict", pa.string(), nullable=False),
         pa.field("verdict_probability", pa.float64()),

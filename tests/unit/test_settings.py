@@ -58,8 +58,8 @@ def test_the_digest_follows_what_shapes_a_result(monkeypatch: pytest.MonkeyPatch
 
 
 def test_another_database_leaves_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ECHO_POSTGRES_CONNECT_TIMEOUT", "3")
+    monkeypatch.setenv("ECHO_HARVEST_POLICY", "strict")
     changed = settings.load().with_postgres("postgresql://elsewhere/echo")
     assert changed.postgres.url is not None
     assert changed.postgres.url.get_secret_value() == "postgresql://elsewhere/echo"
-    assert changed.postgres.connect_timeout == 3
+    assert changed.harvest.policy == "strict"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from echo_ops.errors import InputError
-from echo_ops.events import sql
+from echo_ops import sql
 from echo_ops.events.migrate import known
 from echo_ops.schema.events import KINDS, OFFSET_UNITS
 
@@ -42,6 +42,6 @@ def test_the_table_knows_the_kinds_and_units_of_the_schema() -> None:
 
 
 def test_every_statement_is_named_in_the_code() -> None:
-    code = "".join(path.read_text() for path in (Path(sql.__file__).parents[1]).rglob("*.py"))
-    for file in (sql.FOLDER / "queries").glob("events_*.sql"):
+    code = "".join(path.read_text() for path in Path(sql.__file__).parent.rglob("*.py"))
+    for file in (sql.FOLDER / "queries").glob("*.sql"):
         assert f'"{file.stem}"' in code, f"{file.name} is used by nobody"
