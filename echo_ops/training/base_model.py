@@ -53,6 +53,7 @@ class Recipe:
     head: int = 64
     inner: int = 768
     sequence: int = 128  # tokens
+    reserved: int = 32  # of these, for the middle; it takes more where it must
     batch: int = 16  # sequences
     matrix_rate: float = 5e-3  # peak learning rate of Muon
     rate: float = 1e-2  # peak learning rate of AdamW, for embeddings and norms
@@ -308,7 +309,7 @@ def _measure(
 
 
 def _render(place: Place, layout: Layout, recipe: Recipe) -> Rendered:
-    return layout.render(place.prefix, place.suffix, place.middle, recipe.sequence)
+    return layout.render(place.prefix, place.suffix, place.middle, recipe.sequence, recipe.reserved)
 
 
 def _nats(model: Any, examples: Sequence[Rendered], layout: Layout, device: str) -> tuple[Any, Any, Any]:

@@ -106,7 +106,7 @@ class _Request:
         prefix, suffix, lesson = row["prefix"], row["suffix"], row["lesson"]
         prompt = layout.prompt(prefix, suffix, training.context_tokens, training.max_new_tokens)
         try:
-            example = layout.render(prefix, suffix, lesson, training.context_tokens)
+            example = layout.render(prefix, suffix, lesson, training.context_tokens, training.max_new_tokens)
         except LessonTooLong:
             return cls(row, prompt, None, len(layout.encode(lesson)) + 1)
         return cls(row, prompt, example, len(example.lesson))

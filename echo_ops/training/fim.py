@@ -155,32 +155,46 @@ class Layout:
         self.overhead = len(self._leading) + sum(part not in (PREFIX, SUFFIX) for part in self._template) + 1
         """Tokens of an example that are neither context nor lesson."""
 
-    def render(self, prefix: str, suffix: str, lesson: str, context_tokens: int) -> Rendered:
+    def render(self, prefix: str, suffix: str, lesson: str, context_tokens: int, reserved: int) -> Rendered:
         """An example of at most ``context_tokens`` tokens; an empty lesson is silence: the end token alone.
 
-        The context is cut to what is left beside the lesson, keeping what is nearest to the caret; the lesson never.
+        The context is cut to what ``reserved`` tokens for lesson and end leave, keeping what is nearest to the caret.
+        It does not depend on the lesson: were the context cut to fill what the lesson leaves, every example would end
+        at the same position, and a model would learn to end there and nowhere else. Only a lesson that is longer than
+        what is reserved takes of the context; the lesson is never cut.
 
         Raises:
             LessonTooLong: the lesson alone is longer than ``context_tokens`` allow.
+            InputError: ``reserved`` leaves no room for the special tokens.
         """
         target = [*self.encode(lesson), self.end_id]
-        room = context_tokens - self.overhead + 1 - len(target)
-        if room < 0:
+        if self._room(context_tokens, len(target)) < 0:
             raise LessonTooLong(
                 f"a lesson of {len(target) - 1} tokens does not fit {context_tokens} tokens; "
                 "raise ECHO_TRAINING_CONTEXT_TOKENS or lower ECHO_CURATION_MAX_LESSON_CHARACTERS"
             )
-        context = self._context(prefix, suffix, room)
+        context = self.prompt(prefix, suffix, context_tokens, max(reserved, len(target)))
         return Rendered([*context, *target], [IGNORED] * len(context) + target)
 
-    def prompt(self, prefix: str, suffix: str, context_tokens: int, max_new_tokens: int) -> list[int]:
-        """The tokens that a model is asked to continue, leaving room for ``max_new_tokens`` in ``context_tokens``."""
-        room = context_tokens - self.overhead + 1 - max_new_tokens
+    def prompt(self, prefix: str, suffix: str, context_tokens: int, reserved: int) -> list[int]:
+        """The tokens that a model is asked to continue; with what it is asked to write, at most ``context_tokens``.
+
+        Raises:
+            InputError: ``reserved`` leaves no room for the special tokens.
+        """
+        room = self._room(context_tokens, reserved)
         if room < 0:
             raise InputError(
-                f"{max_new_tokens} new tokens do not fit {context_tokens}; lower ECHO_TRAINING_MAX_NEW_TOKENS"
+                f"{reserved} new tokens do not fit a context of {context_tokens}; lower ECHO_TRAINING_MAX_NEW_TOKENS"
             )
-        return self._context(prefix, suffix, room)
+        before = self._encode_prefix(prefix[-room * CHARACTERS_PER_TOKEN :] if room else "")
+        after = self.encode(suffix[: room * CHARACTERS_PER_TOKEN])
+        for_prefix = min(len(before), max(round(room * PREFIX_SHARE), room - len(after)))
+        sides = {PREFIX: before[len(before) - for_prefix :], SUFFIX: after[: room - for_prefix]}
+        tokens = list(self._leading)
+        for part in self._template:
+            tokens += sides[part] if part in sides else [self._ids[part]]
+        return tokens
 
     def split(self, example: Rendered) -> tuple[str, str, str]:
         """Prefix, suffix and lesson as ``render`` took them; its inverse where nothing was cut."""
@@ -206,15 +220,8 @@ class Layout:
 
     # -- inner
 
-    def _context(self, prefix: str, suffix: str, room: int) -> list[int]:
-        before = self._encode_prefix(prefix[-room * CHARACTERS_PER_TOKEN :] if room else "")
-        after = self.encode(suffix[: room * CHARACTERS_PER_TOKEN])
-        for_prefix = min(len(before), max(round(room * PREFIX_SHARE), room - len(after)))
-        sides = {PREFIX: before[len(before) - for_prefix :], SUFFIX: after[: room - for_prefix]}
-        tokens = list(self._leading)
-        for part in self._template:
-            tokens += sides[part] if part in sides else [self._ids[part]]
-        return tokens
+    def _room(self, context_tokens: int, reserved: int) -> int:
+        return context_tokens - (self.overhead - 1) - reserved
 
     def _pieces(self, text: str) -> list[str]:
         cuts = [0, *(match.start() + 1 for match in self._reserved.finditer(text)), len(text)]

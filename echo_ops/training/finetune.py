@@ -113,8 +113,11 @@ def finetune(spec: FinetuneSpec, report: Report = silent) -> FinetuneResult:
             part.mkdir(parents=True)
             tokenizer = load_tokenizer(spec.model)
             layout = Layout(tokenizer)
-            rendered = lesson_files.render(spec.examples, layout, spec.training.context_tokens, part / "lessons.arrow")
-            rows = _rows_of(rendered, spec.training)
+            training = spec.training
+            rendered = lesson_files.render(
+                spec.examples, layout, training.context_tokens, training.max_new_tokens, part / "lessons.arrow"
+            )
+            rows = _rows_of(rendered, training)
             device = best_device()
             losses = _train(spec, layout, rendered, rows, device, part, report)
             (part / "lessons.arrow").unlink()
@@ -123,14 +126,14 @@ def finetune(spec: FinetuneSpec, report: Report = silent) -> FinetuneResult:
                 examples_hash = hashlib.file_digest(file, "sha256").hexdigest()
             result = FinetuneResult(
                 model=str(out),
-                method=spec.training.method,
+                method=training.method,
                 learning_rate=spec.learning_rate,
                 layout=f"{layout.family.name} {layout.order}",
                 device=device.name,
                 rows=len(rendered.request_ids),
                 too_long=rendered.too_long,
                 examples_hash=examples_hash,
-                steps=math.ceil(len(rows) / spec.training.batch_size),
+                steps=math.ceil(len(rows) / training.batch_size),
                 tokens=sum(rendered.lengths[row] for row in rows),
                 target_tokens=sum(rendered.targets[row] for row in rows),
                 losses=tuple(losses),

@@ -63,7 +63,7 @@ def read(examples: str | Path, split: str | None = None) -> Iterator[pa.RecordBa
             yield from rows.combine_chunks().to_batches()
 
 
-def render(examples: str | Path, layout: Layout, context_tokens: int, path: Path) -> Lessons:
+def render(examples: str | Path, layout: Layout, context_tokens: int, reserved: int, path: Path) -> Lessons:
     """Render the rows of ``examples`` whose split is ``train`` into an Arrow file at ``path``.
 
     Raises:
@@ -76,7 +76,7 @@ def render(examples: str | Path, layout: Layout, context_tokens: int, path: Path
             rendered = []
             for row in batch.to_pylist():
                 try:
-                    one = layout.render(row["prefix"], row["suffix"], row["lesson"], context_tokens)
+                    one = layout.render(row["prefix"], row["suffix"], row["lesson"], context_tokens, reserved)
                 except LessonTooLong:
                     too_long += 1
                     continue

@@ -26,16 +26,18 @@ def layout(order: str) -> Layout:
 @given(prefix=TEXTS, suffix=TEXTS, lesson=TEXTS)
 @settings(deadline=None, max_examples=150)
 def test_split_is_the_inverse_of_render(order: str, prefix: str, suffix: str, lesson: str) -> None:
-    assert layout(order).split(layout(order).render(prefix, suffix, lesson, PLENTY)) == (prefix, suffix, lesson)
+    assert layout(order).split(layout(order).render(prefix, suffix, lesson, PLENTY, 1)) == (prefix, suffix, lesson)
 
 
-@given(prefix=TEXTS, suffix=TEXTS, lesson=TEXTS, extra=st.integers(0, 60))
+@given(prefix=TEXTS, suffix=TEXTS, lesson=TEXTS, extra=st.integers(0, 60), reserved=st.integers(1, 9))
 @settings(deadline=None, max_examples=150)
-def test_only_the_lesson_carries_loss_within_any_budget(prefix: str, suffix: str, lesson: str, extra: int) -> None:
+def test_only_the_lesson_carries_loss_within_any_budget(
+    prefix: str, suffix: str, lesson: str, extra: int, reserved: int
+) -> None:
     one = layout("spm")
     target = [*one.encode(lesson), one.end_id]
     budget = one.overhead - 1 + len(target) + extra
-    example = one.render(prefix, suffix, lesson, budget)
+    example = one.render(prefix, suffix, lesson, budget, min(reserved, len(target) + extra))
     assert len(example.input_ids) <= budget
     assert example.labels == [IGNORED] * (len(example.input_ids) - len(target)) + target
     assert example.input_ids[-len(target) :] == target

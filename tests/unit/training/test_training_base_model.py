@@ -12,7 +12,17 @@ from echo_ops.training.base_model import FINETUNE, BaseModelReport, Recipe, make
 from echo_ops.training.fim import Layout
 
 RECIPE = Recipe(
-    steps=100, vocabulary=330, width=64, layers=1, head=32, inner=128, sequence=64, batch=4, warmup=5, evaluation=64
+    steps=100,
+    vocabulary=330,
+    width=64,
+    layers=1,
+    head=32,
+    inner=128,
+    sequence=64,
+    reserved=16,
+    batch=4,
+    warmup=5,
+    evaluation=64,
 )
 LEARNED = [
     "def area(width, height):\n    return width * height\n\n\nfor name in names:\n    print(name)\n" * 5,

@@ -49,7 +49,7 @@ def test_likelihoods_are_those_of_each_request_alone(small_model: Path, rows: pa
         if len(layout.encode(row["lesson"])) > 60:
             assert scored["nll"] is None
             continue
-        example = layout.render(row["prefix"], row["suffix"], row["lesson"], 64)
+        example = layout.render(row["prefix"], row["suffix"], row["lesson"], 64, 8)
         with torch.no_grad():
             logits = torch.log_softmax(model(torch.tensor([example.input_ids])).logits[0], dim=-1)
         target = example.lesson
