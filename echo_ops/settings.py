@@ -141,7 +141,9 @@ class Training(Section):
     context_tokens: int = Field(1024, ge=64, description="tokens of context and lesson together")
     seed: int = Field(0, description="seed of shuffling and initialisation")
     evaluation_rows: int = Field(400, ge=1, description="held-out requests per evaluation at most, chosen by hash")
-    max_new_tokens: int = Field(48, ge=1, description="tokens generated per held-out request")
+    max_new_tokens: int = Field(
+        48, ge=1, description="tokens generated per held-out request, and kept free beside every context"
+    )
     evaluation_batch_size: int = Field(32, ge=1, description="held-out requests that are completed together")
     threads: int | None = Field(
         None, ge=1, description="CPU threads of a training or an evaluation; unset: OMP_NUM_THREADS, else all cores"
