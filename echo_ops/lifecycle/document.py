@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from echo_ops.lifecycle.closing import ClosingPolicy
 from echo_ops.lifecycle.decision import OUTCOMES, at_caret, stronger
@@ -80,6 +79,8 @@ class Document:
         self.skew = 0
         self.lost = False  # events are missing, and no snapshot has shown the document since
         self.lost_at = 0
+        self.sparse = False  # changes are not reported: only requests show the document
+        self.seen_at = 0  # when a snapshot last showed it
         self.virtual = False  # offsets are our own: the client sends none
         self.unit = "code-point"
         self.opened: list[Gap] = []
@@ -100,6 +101,7 @@ class Document:
         changes = [row for row in rows if c.kind[row] == "changed"]
         self.told = any(c.edits[row] is not None for row in changes)
         evidence = "edits" if self.told else "snapshots" if changes else "requests"
+        self.sparse = not changes
         several = len({c.user_id[row] for row in rows}) > 1
         kinds, seqs, occurred, versions = c.kind, c.seq, c.occurred_at, c.version
         before = occurred[rows[0]]
@@ -136,6 +138,9 @@ class Document:
         if self.lost:
             for gap in self.gaps.gaps():
                 self.gaps.lose(gap, self.lost_at)
+        if self.sparse and self.gaps.last_opened is not None:
+            # Nothing shows what became of the last request: not even that nothing did.
+            self.gaps.forget(self.gaps.last_opened, self.now)
         last = rows[-1]
         if end is None:
             self.gaps.advance(FAR_FUTURE)
@@ -293,9 +298,13 @@ class Document:
             gaps.doubts += 1
         if derived.slide is not None or derived.within is not None or was_lost:
             self._doubt(derived, was_lost)
-        gaps.advance(self.now)
+        when = self.now
+        if self.sparse and derived.edits and self._belated(derived, snapshot.caret):
+            when = self.seen_at
+        else:
+            gaps.advance(self.now)
         if derived.edits:
-            gaps.edit(list(derived.edits), self.now, by)
+            gaps.edit(list(derived.edits), when, by)
             self._watch_display(derived.edits)
             if derived.within is not None:
                 known.keep(*derived.within)
@@ -305,10 +314,29 @@ class Document:
                 if hidden:
                     known.hide(start, hidden)
                     gaps.unseen = True
+        gaps.advance(self.now)
         self.length = snapshot.length
         self._lay(snapshot)
 
+    def _belated(self, derived: Derived, caret: int) -> bool:
+        """Whether a gap changed that was to close before this was seen, and nobody can tell if before or after.
+
+        A single edit that ends at the caret is the keystroke that led to this request. More than that was typed at
+        some time between the requests: it is taken for early, for people type right after they ask, and the gaps are
+        ambiguous.
+        """
+        if len(derived.edits) == 1 and derived.edits[0][0] + len(derived.edits[0][2]) == caret:
+            return False
+        found = False
+        for gap, left, right in self.gaps.spans():
+            touched = any(start <= right and end >= left for start, end, _ in derived.edits)
+            if touched and not gap.reason:
+                gap.ambiguous = True
+                found = found or self.gaps.due(gap) <= self.now
+        return found
+
     def _lay(self, snapshot: Snapshot) -> None:
+        self.seen_at = self.now
         self.known.lay(snapshot.start, snapshot.text)
         if self.gaps.unseen:
             self.gaps.reveal(snapshot.start, snapshot.text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 
 Edit = tuple[int, int, str]
 """Replace ``[start, end)`` with a text; offsets are those before the event."""
@@ -59,7 +60,7 @@ def check(value: object) -> list[Edit]:
         edits.append((start, end, text))
     if len(edits) > 1:
         edits.sort(key=lambda edit: edit[:2])  # stable: two insertions at one place stay in the order given
-        if any(later[0] < earlier[1] for earlier, later in zip(edits, edits[1:], strict=False)):
+        if any(later[0] < earlier[1] for earlier, later in pairwise(edits)):
             raise BadEditsError("edits overlap")
     return edits
 

@@ -201,6 +201,7 @@ class Gaps:
         self.doubts = 0  # edits so far that were not told but inferred
         self.unseen = False  # something was inserted of which no window showed all
         self.last_edit = -1
+        self.last_opened: Gap | None = None
         # What happened last is a matter of order, not of clocks, which may be coarse or run backwards: requests and
         # edits are counted, and this tells when each was.
         self._times: list[int] = []
@@ -219,12 +220,12 @@ class Gaps:
         self._times.append(now)
         gap = Gap(row, now, len(self._times) - 1, user, self.doubts)
         touched = self._touched(caret, caret)
-        if touched:
-            island = touched[0] if len(touched) == 1 else self._join(touched, caret, caret)
-        else:
-            island = Island(caret)
+        island = Island(caret) if not touched else touched[0]
+        if len(touched) > 1:
+            island = self._join(touched, caret, caret)
         self._near.append(island)
         gap.island = island
+        self.last_opened = gap
         island.gaps[gap] = None
         island.place(gap, caret - island.start)
         if self.policy.outside_edit_closes:
@@ -285,8 +286,19 @@ class Gaps:
             self._settle(edits, now, by)
         self._times.append(now)
         self.last_edit = len(self._times) - 1
+        if len(edits) == 1:
+            start, end, text = edits[0]
+            self._edit(start, end, text, now, True)
+            return
+        # Each belongs where it is in offsets before the event. Insertions go first: a deletion next to one could
+        # bring it to an edge that it was not at.
+        inserted = [edit for edit in edits if edit[0] == edit[1]]
+        for start, _, text in reversed(inserted):
+            self._edit(start, start, text, now, False)
         for start, end, text in reversed(edits):
-            self._edit(start, end, text, now, len(edits) == 1)
+            if end > start:
+                shift = sum(len(other) for at, _, other in inserted if at <= start)
+                self._edit(start + shift, end + shift, text, now, False)
 
     def gaps(self) -> list[Gap]:
         """Every gap that is still followed."""
@@ -437,6 +449,12 @@ class Gaps:
                         island.text = f"{old[:low]}{text[low - at : high - at]}{old[high:]}"
                     left = left or UNKNOWN in island.text
         self.unseen = left
+
+    def forget(self, gap: Gap, now: int) -> None:
+        """The reading ends without the gap having been seen: what was committed cannot be known."""
+        if not gap.reason:
+            gap.reason, gap.closed_at, gap.committed = "horizon", now, None
+        self._drop(gap)
 
     def _break(self, gap: Gap, now: int) -> None:
         self._destroy(gap, "anchor_broken", now)

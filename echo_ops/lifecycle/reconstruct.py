@@ -81,10 +81,10 @@ def _in_order(events: pa.Table) -> pa.Table:
 
 def _columns(events: pa.Table) -> Columns:
     def values(name: str) -> list[Any]:
-        return events[name].to_pylist()
+        return list(events[name].to_pylist())
 
     def micros(name: str) -> list[int]:
-        return events[name].cast(pa.int64()).to_pylist()
+        return list(events[name].cast(pa.int64()).to_pylist())
 
     raw = values("edits")
     some = [row for row, text in enumerate(raw) if text is not None]

@@ -85,6 +85,8 @@ def derive(known: tuple[int, str], length: int, caret: int | None, now: Snapshot
         if place < new_start or len(inserted) < delta:
             return _at_the_caret(now, delta)
         slide = (first, start) if slack else None
+        if slack >= len(inserted) > 1 and "\n" in inserted and inserted.strip():
+            settled = False  # a line copied up or down: the caret is somewhere in it, and says nothing
         return Derived(((place, place + removed, inserted),), sure, slide, settled, within)
     stop_new = end + delta
     if stop_new < start or end < start:  # the comparisons meet without a length to explain it
@@ -107,9 +109,6 @@ def _trimmed(
     back to it as one typed behind them.
     """
     stop = end + delta
-    if start < old_start or stop < start or end < start:
-        if caret is None or delta <= 0:
-            return None
     # Enter on a line of blanks: they go, and the break comes with new ones at the caret.
     if caret is not None and delta > 0 and start < caret <= old_start + len(old) and end <= caret:
         text = old[: caret - old_start]
@@ -117,9 +116,18 @@ def _trimmed(
         inserted = new[first - new_start : caret + delta - new_start] if first >= new_start else ""
         if first <= start and first < caret and inserted[:1] in BREAKS and inserted and not inserted.strip():
             return (first, caret, ""), (caret, caret, inserted)
-    was, is_now = old[start - old_start : max(end, start) - old_start], new[start - new_start : max(stop, start) - new_start]
+    was, is_now = (
+        old[start - old_start : max(end, start) - old_start],
+        new[start - new_start : max(stop, start) - new_start],
+    )
     blanks = was[: len(was) - len(was.lstrip(" \t"))]
-    if blanks and is_now and was[len(blanks) : len(blanks) + 1] in BREAKS and len(was) > len(blanks) and is_now[0] in BREAKS:
+    if (
+        blanks
+        and is_now
+        and was[len(blanks) : len(blanks) + 1] in BREAKS
+        and len(was) > len(blanks)
+        and is_now[0] in BREAKS
+    ):
         rest, at = was[len(blanks) :], start + len(blanks)
         same = common_start(rest, is_now)
         rest, is_now = rest[same:], is_now[same:]
