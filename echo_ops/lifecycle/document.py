@@ -299,7 +299,7 @@ class Document:
         if derived.slide is not None or derived.within is not None or was_lost:
             self._doubt(derived, was_lost)
         when = self.now
-        if self.sparse and derived.edits and self._belated(derived, snapshot.caret):
+        if self.sparse and (derived.edits or derived.blind) and self._belated(derived, snapshot.caret):
             when = self.seen_at
         else:
             gaps.advance(self.now)
@@ -325,11 +325,11 @@ class Document:
         some time between the requests: it is taken for early, for people type right after they ask, and the gaps are
         ambiguous.
         """
-        if len(derived.edits) == 1 and derived.edits[0][0] + len(derived.edits[0][2]) == caret:
+        if not derived.blind and len(derived.edits) == 1 and derived.edits[0][0] + len(derived.edits[0][2]) == caret:
             return False
         found = False
         for gap, left, right in self.gaps.spans():
-            touched = any(start <= right and end >= left for start, end, _ in derived.edits)
+            touched = derived.blind or any(start <= right and end >= left for start, end, _ in derived.edits)
             if touched and not gap.reason:
                 gap.ambiguous = True
                 found = found or self.gaps.due(gap) <= self.now

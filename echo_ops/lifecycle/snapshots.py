@@ -18,7 +18,7 @@ ANCHOR = 100
 
 BREAKS = ("\n", "\r")
 
-MAX_REFINED = 20_000
+MAX_REFINED = 4_000
 """Characters to either side up to which a change of several places is taken apart."""
 
 
@@ -40,6 +40,7 @@ class Derived:
     sure: bool  # the windows leave no other reading than this one (for a client that reports every change)
     slide: tuple[int, int] | None = None  # the start of the edit could be anywhere from … to …
     settled: bool = True  # the caret says where in the slide
+    blind: bool = False  # the windows do not meet: only the caret and the lengths speak
     within: tuple[int, int] | None = None  # where the windows end that show it, if it may reach beyond (old offsets)
 
 
@@ -60,6 +61,9 @@ def derive(known: tuple[int, str], length: int, caret: int | None, now: Snapshot
     high = min(old_stop, new_stop - delta)  # in old offsets
     if low > min(old_stop, new_stop) or high < max(old_start, new_start - delta) or high < 0:
         return _at_the_caret(now, delta)
+    at_once = _at_once(old, new, now.caret, delta, low, high, old_start, new_start, length)
+    if at_once is not None:
+        return at_once
     same_left = common_start(old[low - old_start :], new[low - new_start :])
     if delta == 0 and low + same_left >= high:
         return Derived((), sure=_whole(low, high, length))
@@ -87,7 +91,7 @@ def derive(known: tuple[int, str], length: int, caret: int | None, now: Snapshot
         slide = (first, start) if slack else None
         if slack >= len(inserted) > 1 and "\n" in inserted and inserted.strip():
             settled = False  # a line copied up or down: the caret is somewhere in it, and says nothing
-        return Derived(((place, place + removed, inserted),), sure, slide, settled, within)
+        return Derived(((place, place + removed, inserted),), sure, slide, settled, within=within)
     stop_new = end + delta
     if stop_new < start or end < start:  # the comparisons meet without a length to explain it
         end, stop_new = max(start, end, start - delta), max(start, end, start - delta) + delta
@@ -98,6 +102,44 @@ def derive(known: tuple[int, str], length: int, caret: int | None, now: Snapshot
         # One replacement, which left the caret at its end; several are not ruled out where much was replaced.
         return Derived((whole,), sure and not behind and min(end - start, len(text)) <= ANCHOR // 4, within=within)
     return Derived(_refined(whole, old_start, old, caret), sure=False, within=within)
+
+
+def _at_once(
+    old: str, new: str, caret: int, delta: int, low: int, high: int, old_start: int, new_start: int, length: int
+) -> Derived | None:
+    """What nearly every state shows, with two comparisons: an insertion or a deletion that ends at the caret.
+
+    None where it is something else, or where it could slide.
+    """
+    start = caret - delta if delta > 0 else caret
+    end = caret if delta > 0 else caret - delta
+    if (
+        delta == 0
+        or start - low < (ANCHOR if low else 0)
+        or high - (end - delta if delta > 0 else end) < (0 if high == length else ANCHOR)
+    ):
+        return None
+    at, to = start - old_start, start - new_start
+    if delta > 0:
+        text = new[to : to + delta]
+        if "\n" in text or "\r" in text:  # Enter may trim blanks
+            return None
+        if (at < len(old) and old[at] == text[0]) or (at > 0 and old[at - 1] == text[-1]):
+            return None
+        stop = at
+        edit: Edit = (start, start, text)
+    else:
+        stop = end - old_start
+        if (stop < len(old) and old[at] == old[stop]) or (at > 0 and old[at - 1] == old[stop - 1]):
+            return None
+        edit = (start, end, "")
+    size = high - old_start - stop
+    if old[low - old_start : at] != new[low - new_start : to]:
+        return None
+    after = to + max(delta, 0)
+    if old[stop : stop + size] != new[after : after + size]:
+        return None
+    return Derived((edit,), sure=True)
 
 
 def _trimmed(
@@ -200,12 +242,12 @@ def _settled(first: int, last: int, delta: int, before: int | None, after: int) 
 def _at_the_caret(now: Snapshot, delta: int) -> Derived:
     """The windows do not meet: all that is left is that an edit ends at the caret."""
     if delta == 0:
-        return Derived((), sure=False)
+        return Derived((), sure=False, blind=True)
     start = max(now.caret - max(delta, 0), 0)
     offset = start - now.start
     text = now.text[max(offset, 0) : now.caret - now.start] if delta > 0 else ""
     text = text.rjust(max(delta, 0), UNKNOWN)
-    return Derived(((start, start + max(-delta, 0), text),), sure=False)
+    return Derived(((start, start + max(-delta, 0), text),), sure=False, blind=True)
 
 
 def _whole(low: int, high: int, length: int) -> bool:
