@@ -38,7 +38,7 @@ class Derived:
 
     edits: tuple[Edit, ...]
     sure: bool  # the windows leave no other reading than this one (for a client that reports every change)
-    slide: tuple[int, int] | None = None  # the start of the edit could be anywhere from … to …
+    slide: tuple[int, int] | None = None  # an edge of a gap from … to … may be on either side of the edit
     settled: bool = True  # the caret says where in the slide
     blind: bool = False  # the windows do not meet: only the caret and the lengths speak
     within: tuple[int, int] | None = None  # where the windows end that show it, if it may reach beyond (old offsets)
@@ -99,8 +99,10 @@ def derive(known: tuple[int, str], length: int, caret: int | None, now: Snapshot
     whole = (start, end, text)
     behind = new[stop_new - new_start : now.caret - new_start]
     if within is not None or (now.caret >= stop_new and "\n" not in behind):
-        # One replacement, which left the caret at its end; several are not ruled out where much was replaced.
-        return Derived((whole,), sure and not behind and min(end - start, len(text)) <= ANCHOR // 4, within=within)
+        # One replacement, which left the caret at its end; several are not ruled out where much was replaced,
+        # nor next to an edge of a gap, where it would matter.
+        sure = sure and not behind and min(end - start, len(text)) <= ANCHOR // 4
+        return Derived((whole,), sure, slide=(start, end), within=within)
     return Derived(_refined(whole, old_start, old, caret), sure=False, within=within)
 
 

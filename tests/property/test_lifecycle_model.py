@@ -130,7 +130,7 @@ WAITS = st.sampled_from([0.01, 0.2, 1.0, 5.0, 29.0, 31.0, 100.0, 280.0, 301.0])
 
 
 @st.composite
-def stories(draw: st.DrawFn, policy: str, unit: str, window: int | None) -> Story:
+def stories(draw: st.DrawFn, policy: str, unit: str, window: int | None, snapshots: bool = False) -> Story:
     """Events of one to three documents, and the lifecycles that the model makes of them."""
     rows: list[dict[str, object]] = []
     expected: dict[str, dict[str, object]] = {}
@@ -177,6 +177,13 @@ def stories(draw: st.DrawFn, policy: str, unit: str, window: int | None) -> Stor
                 told = [[size(model.text[:a], unit), size(model.text[:b], unit), text] for a, b, text in edits]
                 model.edit(edits, now)
                 version += 1
+                if snapshots:
+                    start, end, text = edits[-1]
+                    caret = min(start + len(text) + draw(st.sampled_from([0, 0, 0, -1, 3])), len(model.text))
+                    shown = row(document, seq, kind, now, version=version, caret=max(caret, 0))
+                    shown |= {"prefix": model.text[: max(caret, 0)], "suffix": model.text[max(caret, 0) :]}
+                    rows.append(shown | {"document_length": len(model.text)})
+                    continue
                 rows.append(
                     row(
                         document,
@@ -274,3 +281,24 @@ def test_order_repeats_and_shards_change_nothing(data: st.DataObject, policy: st
     parts = pa.concat_tables([reconstruct(table(rows), policy=policy) for rows in shards.values()])
     order = [("requested_at", "ascending"), ("request_id", "ascending")]
     assert parts.sort_by(order).combine_chunks().equals(whole)
+
+
+@SLOW
+@given(st.data(), st.sampled_from(["default", "strict"]))
+def test_lost_events_never_make_an_exact_lie(data: st.DataObject, policy: str) -> None:
+    story = data.draw(stories(policy, "code-point", None))
+    kept = [one for one in story.rows if one["kind"] == "opened" or data.draw(st.integers(0, 5))]
+    _expect_no_exact_lie(story, reconstruct(table(kept), policy=policy))
+
+
+@SLOW
+@given(st.data(), st.sampled_from(["default", "strict"]))
+def test_snapshots_never_make_an_exact_lie(data: st.DataObject, policy: str) -> None:
+    story = data.draw(stories(policy, "code-point", None, snapshots=True))
+    _expect_no_exact_lie(story, reconstruct(table(story.rows), policy=policy))
+
+
+def _expect_no_exact_lie(story: Story, found: pa.Table) -> None:
+    for one in found.to_pylist():
+        expected = story.expected[one["request_id"]]["committed"]
+        assert one["confidence"] != "exact" or one["committed"] == expected, one
