@@ -178,7 +178,7 @@ def stories(draw: st.DrawFn, policy: str, unit: str, window: int | None, snapsho
                 model.edit(edits, now)
                 version += 1
                 if snapshots:
-                    start, end, text = edits[-1]
+                    start, _, text = edits[-1]
                     caret = min(start + len(text) + draw(st.sampled_from([0, 0, 0, -1, 3])), len(model.text))
                     shown = row(document, seq, kind, now, version=version, caret=max(caret, 0))
                     shown |= {"prefix": model.text[: max(caret, 0)], "suffix": model.text[max(caret, 0) :]}
