@@ -26,9 +26,9 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
-from echo_ops.pipeline.alerts import dag_failed
 
 from echo_ops.errors import InputError, QualityError
+from echo_ops.pipeline.alerts import dag_failed
 
 HOPELESS = ExceptionRetryPolicy(
     rules=[RetryRule(exception=[QualityError, InputError], action=RetryAction.FAIL, reason="the data is at fault")]
@@ -40,12 +40,16 @@ HOPELESS = ExceptionRetryPolicy(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=4,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=2), "retry_policy": HOPELESS},
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(minutes=2),
+        "retry_policy": HOPELESS,
+        "on_failure_callback": dag_failed,
+    },
     params={
         "day": Param(None, type=["null", "string"], format="date", description="day to harvest, for a run by hand"),
         "wait": Param(True, type="boolean", description="wait until the day's grace hours are over"),
     },
-    on_failure_callback=dag_failed,
     doc_md=__doc__,
     tags=["echo"],
 )

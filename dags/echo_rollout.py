@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.sdk import dag, task
+
 from echo_ops.pipeline.alerts import dag_failed
 
 
@@ -20,8 +21,7 @@ from echo_ops.pipeline.alerts import dag_failed
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
-    on_failure_callback=dag_failed,
+    default_args={"retries": 2, "retry_delay": timedelta(minutes=1), "on_failure_callback": dag_failed},
     doc_md=__doc__,
     tags=["echo"],
 )

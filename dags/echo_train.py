@@ -22,9 +22,9 @@ from airflow.sdk import (
     get_current_context,
     task,
 )
-from echo_ops.pipeline.alerts import dag_failed
 
 from echo_ops.errors import InputError, TrainingError
+from echo_ops.pipeline.alerts import dag_failed
 
 HOPELESS = ExceptionRetryPolicy(
     rules=[RetryRule(exception=[TrainingError, InputError], action=RetryAction.FAIL, reason="a retry would fail too")]
@@ -36,9 +36,13 @@ HOPELESS = ExceptionRetryPolicy(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 1, "retry_delay": timedelta(minutes=5), "retry_policy": HOPELESS},
+    default_args={
+        "retries": 1,
+        "retry_delay": timedelta(minutes=5),
+        "retry_policy": HOPELESS,
+        "on_failure_callback": dag_failed,
+    },
     params={"day": Param(None, type=["null", "string"], format="date", description="last day of the window, by hand")},
-    on_failure_callback=dag_failed,
     doc_md=__doc__,
     tags=["echo"],
 )

@@ -28,7 +28,7 @@ print("RESULT " + json.dumps({
             "doc": dag.doc_md,
             "timetable": type(dag.timetable).__name__,
             "catchup": dag.catchup,
-            "alerts": bool(dag.has_on_failure_callback),
+            "alerts": all(task.has_on_failure_callback for task in dag.tasks),
         }
         for dag in bag.dags.values()
     },
