@@ -16,8 +16,8 @@ from echo_ops.errors import InputError, UnavailableError
 from echo_ops.events.admission import REFUSALS, admit, check_columns
 from echo_ops.events.migrate import current
 from echo_ops.events.postgres import connect, dsn, is_conflict, translated
-from echo_ops.sql import statement
 from echo_ops.schema.events import EVENTS
+from echo_ops.sql import statement
 
 if TYPE_CHECKING:
     from adbc_driver_manager.dbapi import Cursor

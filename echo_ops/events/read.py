@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 
 from echo_ops.errors import InputError
 from echo_ops.events.postgres import connect, dsn, translated
-from echo_ops.sql import statement
 from echo_ops.schema.events import EVENTS
+from echo_ops.sql import statement
 
 BUCKETS = 65536
 """Values of ``echo.document_bucket``; a shard is a range of them."""

@@ -8,7 +8,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
-from echo_ops.simulate.simulate import write
 
 from echo_ops.errors import EchoError
 from echo_ops.events.load import load as load_events
@@ -16,6 +15,7 @@ from echo_ops.pipeline import airflow_home
 from echo_ops.pipeline.dag_runs import RunDag, dag_runner
 from echo_ops.pipeline.harvest import published
 from echo_ops.settings import Harvest, Settings
+from echo_ops.simulate.simulate import write
 
 DAY = date(2026, 11, 2)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from echo_ops.simulate.simulate import write
 
 from echo_ops.errors import EchoError, InputError, QualityError, UnavailableError
 from echo_ops.events.load import load as load_events
@@ -20,6 +19,7 @@ from echo_ops.pipeline import harvest as steps
 from echo_ops.pipeline.harvest import harvest, published
 from echo_ops.settings import Harvest, Quality, Settings
 from echo_ops.settings import Lake as LakeSection
+from echo_ops.simulate.simulate import write
 
 DAY = date(2026, 11, 2)
 FORK = multiprocessing.get_context("fork")

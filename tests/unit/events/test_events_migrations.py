@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from echo_ops.errors import InputError
 from echo_ops import sql
+from echo_ops.errors import InputError
 from echo_ops.events.migrate import known
 from echo_ops.schema.events import KINDS, OFFSET_UNITS
 

@@ -89,9 +89,9 @@ def test_a_shard_that_is_not_staged_is_named(tmp_path: Path) -> None:
 def test_a_lake_that_cannot_be_written_says_so(tmp_path: Path) -> None:
     (tmp_path / "lake").write_text("a file where the folder should be")
     lake = Lake(str(tmp_path / "lake"))
-    with pytest.raises(UnavailableError, match="cannot be written.*ECHO_LAKE_URI"):
+    with pytest.raises(UnavailableError, match=r"cannot be written.*ECHO_LAKE_URI"):
         lake.stage(MONDAY, "dropped", 0, dropped("a"))
-    with pytest.raises(UnavailableError, match="cannot be written.*ECHO_LAKE_URI"):
+    with pytest.raises(UnavailableError, match=r"cannot be written.*ECHO_LAKE_URI"):
         publish(lake, MONDAY, dropped("a"))
 
 
