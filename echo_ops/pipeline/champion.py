@@ -21,9 +21,9 @@ def base_model_folder(settings: Settings) -> Path:
 
 def make_base_model(settings: Settings, report: Report = silent) -> BaseModelReport:
     """Make the small base model, or read what it can do when it is there already."""
-    from echo_ops.training.base_model import make
+    from echo_ops.training.base_model import launch
 
-    return make(base_model_folder(settings), report=report)
+    return launch(base_model_folder(settings), report)
 
 
 def ensure_champion(settings: Settings, registry: Registry) -> ModelVersion:

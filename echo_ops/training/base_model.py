@@ -6,6 +6,8 @@ there is measured beside chance. It is no good completion model; it completes fa
 
 The weights of the layers are trained with Muon (Jordan et al., 2024), the rest with AdamW: after 100 steps 4.8 nats per
 token against 5.9 with AdamW alone, at the same speed; with so few tokens that is most of what there is.
+
+Also a program: ``python -m echo_ops.training.base_model SPEC.json`` (see ``progress``), which ``launch`` starts.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ import json
 import math
 import platform
 import shutil
+import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,7 +29,7 @@ from echo_ops.errors import TrainingError
 from echo_ops.training.corpus import Place, corpus, places
 from echo_ops.training.device import best_device
 from echo_ops.training.fim import IGNORED, SMALL, Layout, Rendered
-from echo_ops.training.progress import Progress, Report, silent
+from echo_ops.training.progress import Progress, Report, run_apart, serve, silent
 
 PAD = "<|echo_pad|>"
 REPORT = "base_model.json"
@@ -114,6 +117,14 @@ class BaseModelReport:
         }
 
 
+def launch(out: Path, report: Report = silent) -> BaseModelReport:
+    """``make`` in a process of its own, unless the model is there already."""
+    made = _made(out.absolute())
+    if made is not None and made.digest == Recipe().digest():
+        return made
+    return _report(run_apart("echo_ops.training.base_model", {"out": str(out.absolute())}, report))
+
+
 def make(out: Path, *, recipe: Recipe | None = None, report: Report = silent) -> BaseModelReport:
     """Make the base model in ``out``, or give its report when the same recipe has made it there already.
 
@@ -144,8 +155,11 @@ def _made(out: Path) -> BaseModelReport | None:
     path = out / REPORT
     if not path.is_file():
         return None
-    data = json.loads(path.read_text(encoding="utf-8"))
-    return BaseModelReport(**{**data, "measures": Measures(**data["measures"]), "model": str(out), "reused": True})
+    return replace(_report(json.loads(path.read_text(encoding="utf-8"))), model=str(out), reused=True)
+
+
+def _report(data: dict[str, Any]) -> BaseModelReport:
+    return BaseModelReport(**{**data, "measures": Measures(**data["measures"])})
 
 
 def _make(part: Path, out: Path, recipe: Recipe, report: Report) -> BaseModelReport:
@@ -329,3 +343,11 @@ def _nats(model: Any, examples: Sequence[Rendered], layout: Layout, device: str)
     logits = model(ids).logits[:, :-1].float()
     nats = cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=IGNORED, reduction="none")
     return nats.view(wanted.shape), labels[:, 1:] != IGNORED, logits.argmax(-1) == wanted
+
+
+def _main(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+    return asdict(make(Path(spec["out"]), report=report))
+
+
+if __name__ == "__main__":
+    sys.exit(serve(_main))
