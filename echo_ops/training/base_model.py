@@ -37,18 +37,23 @@ REPORT = "base_model.json"
 
 FINETUNE: dict[str, Any] = {
     "method": "full",
-    "learning_rate": 1.5e-3,
+    "learning_rate": 4e-4,
+    "epochs": 3.0,
     "context_tokens": 128,
     "max_new_tokens": 24,
 }
-"""Settings of training that suit this model: it is far from done, so all of it learns, fast, at its own length."""
+"""Settings of training that suit this model: all of it learns, at its own length.
+
+On 923 lessons of three simulated days, 257 held out, nats per character changed by -0.059 (-0.078 to -0.041); one pass
+at 1.5e-3 gave -0.025 (-0.048 to -0.001), three at 1e-3 -0.020, LoRA of rank 16 at 2e-3 -0.056 (one seed each).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """All that shapes the base model, beside the Python whose library it reads."""
 
-    steps: int = 700
+    steps: int = 800
     seed: int = 0
     vocabulary: int = 2048
     width: int = 256

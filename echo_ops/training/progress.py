@@ -67,6 +67,7 @@ def run_apart(module: str, spec: dict[str, Any], report: Report, threads: int | 
     # Threads that spin while they wait take the very cores they wait for: beside another busy process a small model
     # trained ten times slower.
     environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    environment.setdefault("TQDM_DISABLE", "1")  # the progress is ours
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
     with tempfile.TemporaryDirectory(prefix="echo-training-") as folder:
