@@ -42,7 +42,8 @@ class Steps:
         """One step: a spinner while it runs, a line when it is done."""
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         started, last = time.monotonic(), ""
-        with Progress(*columns, console=self.console, transient=True) as progress:
+        quiet = not self.console.is_terminal
+        with Progress(*columns, console=self.console, transient=True, disable=quiet) as progress:
             bar = progress.add_task(name, total=None)
 
             def tell(what: str) -> None:
@@ -52,7 +53,8 @@ class Steps:
 
             yield tell
         self.seconds[name] = round(time.monotonic() - started, 1)
-        self.console.print(f"[green]✓[/] {name:<28} {self.seconds[name]:7.1f} s  [dim]{last}[/]", highlight=False)
+        line = f"[green]✓[/] {name:<22} {self.seconds[name]:6.1f} s  [dim]{last}[/]"
+        self.console.print(line, highlight=False, soft_wrap=True)
 
 
 def demo(settings: Settings, events: Path | None = None) -> None:
