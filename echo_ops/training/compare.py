@@ -45,6 +45,7 @@ class Comparison:
     clusters: int
     nll_per_character: Difference  # nats; less is better
     exact_match: Difference
+    edit_similarity: Difference
     kept_rate: Difference | None  # None where one of the two was always silent
 
 
@@ -66,9 +67,9 @@ def compare(champion: pa.Table, challenger: pa.Table, clusters: Mapping[str, str
     """Judge two models by their SCORES on the same requests.
 
     The challenger is better when it gives the users' text more likelihood, per character, with the whole interval
-    below zero, while neither its exact matches nor its kept rate are worse beyond chance. The likelihood decides
-    because every character of it counts, where a match is all or nothing and needs far more requests; the other two
-    guard what a user sees.
+    below zero, while none of exact match, edit similarity and kept rate is worse beyond chance. The likelihood decides
+    because every character of it counts, where a match is all or nothing and needs far more requests; the others guard
+    what a user sees: a model that falls silent gains likelihood and loses similarity.
 
     Args:
         champion: SCORES.
@@ -119,12 +120,15 @@ def compare(champion: pa.Table, challenger: pa.Table, clusters: Mapping[str, str
     nll = difference("nll", "characters", both)
     assert nll is not None
     exact = difference("exact_match", None, filled) or Difference(0.0, 0.0, 0.0)
+    similar = difference("edit_similarity", None, filled) or Difference(0.0, 0.0, 0.0)
     kept = difference("kept_rate", None, filled)
-    better, reason = _judge(len(names), nll, exact, kept)
-    return Comparison(better, reason, len(both), len(names), nll, exact, kept)
+    better, reason = _judge(len(names), nll, exact, similar, kept)
+    return Comparison(better, reason, len(both), len(names), nll, exact, similar, kept)
 
 
-def _judge(clusters: int, nll: Difference, exact: Difference, kept: Difference | None) -> tuple[bool, str]:
+def _judge(
+    clusters: int, nll: Difference, exact: Difference, similar: Difference, kept: Difference | None
+) -> tuple[bool, str]:
     if clusters < FEWEST_CLUSTERS:
         return False, f"{clusters} independent clusters of requests are too few to judge, at least {FEWEST_CLUSTERS}"
     if nll.low > 0:
@@ -133,10 +137,12 @@ def _judge(clusters: int, nll: Difference, exact: Difference, kept: Difference |
         return False, f"the likelihood of the users' text did not change beyond chance: {nll} nats per character"
     if exact.high < 0:
         return False, f"fewer exact matches: {exact}, though likelihood improved: {nll} nats per character"
+    if similar.high < 0:
+        return False, f"proposals are less similar: {similar}, though likelihood improved: {nll} nats per character"
     if kept is not None and kept.high < 0:
         return False, f"less is kept: {kept}, though likelihood improved: {nll} nats per character"
     return True, (
-        f"the users' text became more likely: {nll} nats per character; exact match {exact}"
+        f"the users' text became more likely: {nll} nats per character; exact match {exact}, edit similarity {similar}"
         + (f", kept rate {kept}" if kept is not None else "")
     )
 

@@ -12,7 +12,9 @@ REQUESTS = [f"q{i:03}" for i in range(240)]
 CLUSTERS = {request: f"u{i % 12}" for i, request in enumerate(REQUESTS)}
 
 
-def scores(seed: int, nll: float = 0.0, exact: float = 0.3, kept: float = 0.5, **user_noise: float) -> pa.Table:
+def scores(
+    seed: int, nll: float = 0.0, exact: float = 0.3, kept: float = 0.5, similar: float = 0.5, **user_noise: float
+) -> pa.Table:
     """Scores whose noise is shared between models, as the requests' difficulty is, but for a little of ``seed``."""
     shared, own = random.Random(99), random.Random(seed)
     rows: list[dict[str, Any]] = []
@@ -24,7 +26,7 @@ def scores(seed: int, nll: float = 0.0, exact: float = 0.3, kept: float = 0.5, *
                 "void": False,
                 "silent": False,
                 "exact_match": luck < exact,
-                "edit_similarity": 0.5,
+                "edit_similarity": similar,
                 "kept_rate": min(1.0, max(0.0, kept + own.gauss(0, 0.05))),
                 "nll": hard + own.gauss(0, 1) + nll + user_noise.get(CLUSTERS[request], 0.0),
                 "tokens": 8,
@@ -41,6 +43,7 @@ JUDGED = [
     ("the same but for chance", scores(2), False, "did not change beyond chance"),
     ("higher likelihood loss", scores(2, nll=+2), False, "became less likely"),
     ("likelier, but fewer exact matches", scores(2, nll=-2, exact=0.1), False, "fewer exact matches"),
+    ("likelier, but silent", scores(2, nll=-2, similar=0.3), False, "less similar"),
     ("likelier, but less is kept", scores(2, nll=-2, kept=0.4), False, "less is kept"),
     ("likelier for one user alone", scores(2, u3=-20.0), False, "did not change beyond chance"),
 ]
