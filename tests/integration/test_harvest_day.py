@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import great_expectations  # noqa: F401 (seconds to import: once here, not in each process that is forked)
 import pyarrow as pa
 import pytest
 
