@@ -184,6 +184,8 @@ def test_interrupted_at_any_moment_of_a_start(home: Path) -> None:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            # a shell starts what it puts into the background deaf to Ctrl-C, and that is inherited
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         time.sleep(seconds)
         holder.send_signal(signal.SIGINT)
