@@ -11,7 +11,6 @@ is complete, by one rename; a run that fails or is killed leaves nothing under t
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import math
 import shutil
@@ -65,7 +64,8 @@ class FinetuneSpec:
 
 @dataclass(frozen=True, slots=True)
 class FinetuneResult:
-    """What a fine-tuning did. Written by ``finetune``, also as ``result.json`` into the checkpoint."""
+    """What a fine-tuning did. Written by ``finetune``; the checkpoint itself holds weights alone, so that the same
+    training gives the same bytes, and is registered once."""
 
     model: str  # folder of the checkpoint
     method: str
@@ -139,7 +139,6 @@ def finetune(spec: FinetuneSpec, report: Report = silent) -> FinetuneResult:
                 losses=tuple(losses),
                 seconds=round(time.monotonic() - began, 1),
             )
-            (part / "result.json").write_text(json.dumps(asdict(result), indent=2) + "\n", encoding="utf-8")
             shutil.rmtree(out, ignore_errors=True)
             part.rename(out)
             return result
