@@ -139,7 +139,7 @@ def extract(day: date, shard: int, shards: int, settings: Settings) -> Manifest:
 
 
 def check(day: date, stage: CheckedStage, before: Sequence[Manifest], settings: Settings) -> Manifest:
-    """Check what was staged against the expectations; warnings become notes.
+    """Check what was staged against the expectations; warnings become notes, a stopped day leaves nothing staged.
 
     Raises:
         QualityError: a critical expectation failed; the day goes no further.
@@ -157,6 +157,8 @@ def check(day: date, stage: CheckedStage, before: Sequence[Manifest], settings: 
             day=day.isoformat(),
             docs=settings.home.absolute() / "data-docs",
         )
+        if report.critical:
+            lake.discard_staged(day)  # users' code is not kept for a day that goes no further
         report.raise_if_critical()
         notes += [str(failure) for failure in report.failures]
     return Manifest(f"check {stage}", day.isoformat(), notes=tuple(notes))
