@@ -304,6 +304,8 @@ def _alerting(settings: Settings, title: str) -> Iterator[None]:
         yield
     except InputError:
         raise
-    except EchoError as error:
-        notify(settings, f"Echo Ops: {title}", str(error))
+    except Exception as error:
+        # what is not ours may hold users' code in its message: its kind alone is told
+        why = str(error) if isinstance(error, EchoError) else f"stopped by {type(error).__name__}; see its output"
+        notify(settings, f"Echo Ops: {title}", why)
         raise
