@@ -1,0 +1,33 @@
+"""The page "Echo Ops" inside Airflow's UI, for people who may see plugins; strangers get 401."""
+
+from __future__ import annotations
+
+from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+from airflow.api_fastapi.core_api.security import requires_access_view
+from airflow.plugins_manager import AirflowPlugin
+from fastapi import Depends, FastAPI
+from fastapi.responses import HTMLResponse
+
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
+}
+
+app = FastAPI(
+    dependencies=[Depends(requires_access_view(AccessView.PLUGINS))], docs_url=None, redoc_url=None, openapi_url=None
+)
+
+
+@app.get("/", response_class=HTMLResponse)
+def console() -> HTMLResponse:
+    from echo_ops.pipeline.console import page
+
+    return HTMLResponse(page(), headers=HEADERS)
+
+
+class EchoConsole(AirflowPlugin):
+    name = "echo_console"
+    fastapi_apps = [{"app": app, "url_prefix": "/echo-ops", "name": "Echo Ops"}]  # noqa: RUF012
+    external_views = [  # noqa: RUF012
+        {"name": "Echo Ops", "href": "/echo-ops/", "destination": "nav", "url_route": "echo-ops"}
+    ]
