@@ -30,7 +30,7 @@ from psycopg2.extensions import parse_dsn
 
 from echo_ops.errors import UnavailableError
 from echo_ops.events.server_binaries import Account, find
-from echo_ops.events.server_place import make_folder, place_of_data, write
+from echo_ops.events.server_place import elsewhere, make_folder, place_of_data, write
 
 DATABASE = "echo_ops"
 ROLE = "echo_ops"  # not "echo": a role's own name is a schema on its search path
@@ -119,6 +119,20 @@ def stop(home: Path) -> bool:
             return _stop_if_unused(folder, users)
     finally:
         os.close(users)
+
+
+def remove(home: Path) -> bool:
+    """Stop the server and delete its data, also where they lie outside the home.
+
+    False, and nothing deleted, when another command still uses it.
+    """
+    if not stop(home):
+        return False
+    folder = home.resolve() / "postgres"
+    for place in (elsewhere(folder), folder):
+        if place is not None:
+            shutil.rmtree(place, ignore_errors=True)
+    return True
 
 
 def _stop_if_unused(folder: Path, users: int) -> bool:

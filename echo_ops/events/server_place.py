@@ -39,7 +39,6 @@ def place_of_data(folder: Path, account: Account) -> Path:
     Raises:
         UnavailableError: ``account`` can reach neither.
     """
-    pointer = folder / "elsewhere"
     if (folder / "data").is_dir():
         if account.reaches(folder):
             return folder
@@ -47,11 +46,10 @@ def place_of_data(folder: Path, account: Account) -> Path:
             f"uid {account.uid}, which the server runs as, can no longer enter {folder}; "
             "open the folders above it for searching (chmod a+x), or set ECHO_HOME to another one"
         )
-    if pointer.is_file():
-        place = Path(pointer.read_text())
-        if _is_ours(place) and _belongs(place, folder):
-            return place
-    elif account.reaches(folder) and _can_give(folder, account):
+    found = elsewhere(folder)
+    if found is not None:
+        return found
+    if not (folder / "elsewhere").is_file() and account.reaches(folder) and _can_give(folder, account):
         return folder
     for base in BASES:
         place = Path(base) / f"echo-ops-{os.geteuid()}-{secrets.token_hex(8)}"
@@ -62,13 +60,22 @@ def place_of_data(folder: Path, account: Account) -> Path:
                 place.rmdir()
                 continue
             write(place / "home", str(folder), 0o644)
-            write(pointer, str(place), 0o644)
+            write(folder / "elsewhere", str(place), 0o644)
             return place
     raise UnavailableError(
         f"uid {account.uid}, which the server runs as, can enter neither {folder} nor a new folder in "
         f"{' or '.join(BASES)}; set ECHO_HOME to a folder that everybody may search, "
         "or name a server in ECHO_POSTGRES_URL"
     )
+
+
+def elsewhere(folder: Path) -> Path | None:
+    """The folder outside the home that holds the data of ``folder``; None where there is none, or it is another's."""
+    with suppress(OSError):
+        place = Path((folder / "elsewhere").read_text())
+        if _is_ours(place) and _belongs(place, folder):
+            return place
+    return None
 
 
 def write(path: Path, text: str, mode: int) -> None:

@@ -68,8 +68,12 @@ def demo(settings: Settings, events: Path | None = None) -> None:
         settings: a teacher and a base model are taken from here; database, lake and registry are the demo's own.
         events: Parquet file of somebody's events; None simulates three days of two dozen programmers.
     """
+    from echo_ops.events import local_server
+
     home = settings.home.absolute() / "demo"
     with _alone(settings.home):
+        if not local_server.remove(home):  # the server of a demo that was killed ends here too
+            raise InputError(f"the database in {home} is in use; end the command that uses it, or set ECHO_HOME")
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
         _run(settings, home, events)

@@ -19,7 +19,7 @@ import pytest
 
 from echo_ops.errors import UnavailableError
 from echo_ops.events import local_server
-from echo_ops.events.local_server import serve, stop
+from echo_ops.events.local_server import remove, serve, stop
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -248,6 +248,26 @@ def test_a_home_that_the_account_cannot_reach(open_folder: Path) -> None:
     finally:
         for pointer in closed.glob("*/postgres/elsewhere"):
             shutil.rmtree(pointer.read_text())
+
+
+def test_a_home_in_use_is_not_removed(open_folder: Path) -> None:
+    with serve(open_folder):
+        assert not remove(open_folder)
+        assert (open_folder / "postgres" / "data").is_dir()
+    assert remove(open_folder)
+    assert not (open_folder / "postgres").exists()
+    assert remove(open_folder), "nothing to remove is no failure"
+
+
+@AS_ROOT
+def test_data_outside_the_home_are_removed_with_it(open_folder: Path) -> None:
+    home = open_folder / "closed"
+    home.mkdir(mode=0o700)
+    with serve(home):
+        place = Path((home / "postgres" / "elsewhere").read_text())
+    assert (place / "data").is_dir()
+    assert remove(home)
+    assert not place.exists()
 
 
 @AS_ROOT
