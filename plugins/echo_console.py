@@ -2,27 +2,45 @@
 
 from __future__ import annotations
 
-from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
-from airflow.api_fastapi.core_api.security import requires_access_view
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
 from airflow.plugins_manager import AirflowPlugin
-from fastapi import Depends, FastAPI
-from fastapi.responses import HTMLResponse
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'",
 }
 
-app = FastAPI(
-    dependencies=[Depends(requires_access_view(AccessView.PLUGINS))], docs_url=None, redoc_url=None, openapi_url=None
-)
+
+@cache
+def built() -> FastAPI:
+    """The application. Airflow imports its plugins for every task too, which needs no web server: a second saved."""
+    from airflow.api_fastapi.auth.managers.models.resource_details import AccessView
+    from airflow.api_fastapi.core_api.security import requires_access_view
+    from fastapi import Depends, FastAPI
+    from fastapi.responses import HTMLResponse
+
+    closed = [Depends(requires_access_view(AccessView.PLUGINS))]
+    app = FastAPI(dependencies=closed, docs_url=None, redoc_url=None, openapi_url=None)
+
+    @app.get("/", response_class=HTMLResponse)
+    def console() -> HTMLResponse:
+        from echo_ops.pipeline.console import page
+
+        return HTMLResponse(page(), headers=HEADERS)
+
+    return app
 
 
-@app.get("/", response_class=HTMLResponse)
-def console() -> HTMLResponse:
-    from echo_ops.pipeline.console import page
-
-    return HTMLResponse(page(), headers=HEADERS)
+async def app(
+    scope: MutableMapping[str, Any], receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]
+) -> None:
+    await built()(scope, receive, send)
 
 
 class EchoConsole(AirflowPlugin):

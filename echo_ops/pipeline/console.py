@@ -91,7 +91,8 @@ def _figures(settings: Settings) -> Mapping[str, Any]:
 
     if settings.postgres.url is None:  # a page starts no server
         raise InputError("ECHO_POSTGRES_URL is not set, so there is no ledger to read; set it to the events' database")
-    return latest(settings, settings.postgres.url.get_secret_value()).figures()
+    decision = latest(settings, settings.postgres.url.get_secret_value())
+    return decision.figures() if decision else {}
 
 
 def _tried(what: str, read: Callable[[], T]) -> tuple[T | None, str | None]:

@@ -103,6 +103,7 @@ def _run(settings: Settings, home: Path, events: Path | None) -> None:
             funnel = published(inside)
             trained = result_of(inside, days[-1])
             decision = latest(inside, url)
+            assert decision is not None  # the rollout's DAG has ended well
     summary = {
         "days": [_day(day.isoformat(), manifest.rows, manifest.dropped) for day, manifest in funnel.items()],
         "evaluation": {"champion": trained.champion, "challenger": trained.challenger},

@@ -117,18 +117,12 @@ def step(
     return Decision(entry, new=True, notes=notes)
 
 
-def latest(settings: Settings, url: str) -> Decision:
-    """The last decision about the model.
-
-    Raises:
-        InputError: there is none.
-    """
+def latest(settings: Settings, url: str) -> Decision | None:
+    """The last decision about the model; None where nothing was decided yet."""
     name = settings.mlflow.model_name
     with connect(url) as connection:
         entry = ledger.last(connection, name)
-    if entry is None:
-        raise InputError(f"nothing was decided about {name} yet; run echo-ops rollout step")
-    return Decision(entry, new=False)
+    return None if entry is None else Decision(entry, new=False)
 
 
 def _decide(

@@ -14,7 +14,7 @@ from echo_ops.pipeline import console
 from echo_ops.pipeline.manifest import Manifest
 
 PLUGIN = Path(__file__).parents[3] / "plugins/echo_console.py"
-HEAVY = ("pandas", "deltalake", "mlflow", "torch", "great_expectations")
+HEAVY = ("pandas", "deltalake", "mlflow", "torch", "great_expectations", "fastapi")
 
 
 def manifest(day: date, **changes: object) -> Manifest:
@@ -90,5 +90,4 @@ def test_what_cannot_be_read_is_a_line(tmp_path: Path, monkeypatch: pytest.Monke
 def test_the_plugin_imports_nothing_heavy() -> None:
     program = f"import runpy, sys; runpy.run_path({str(PLUGIN)!r}); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "fastapi" in loaded.stdout.split()
     assert not set(HEAVY) & set(loaded.stdout.split())
