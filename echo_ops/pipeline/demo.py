@@ -99,23 +99,26 @@ def _run(settings: Settings, home: Path, events: Path | None) -> None:
         with _environ(ours):
             inside = load()
             days = _telemetry(steps, inside, url, events)
-            _loop(steps, inside, days)
+            untrained = _loop(steps, inside, days)
             funnel = published(inside)
-            trained = result_of(inside, days[-1])
+            trained = None if untrained else result_of(inside, days[-1])
             decision = latest(inside, url)
             assert decision is not None  # the rollout's DAG has ended well
     summary = {
         "days": [_day(day.isoformat(), manifest.rows, manifest.dropped) for day, manifest in funnel.items()],
-        "evaluation": {"champion": trained.champion, "challenger": trained.challenger},
-        "registered": trained.registered,
+        "evaluation": trained and {"champion": trained.champion, "challenger": trained.challenger},
+        "registered": trained and trained.registered,
         "decision": decision.figures(),
         "seconds": steps.seconds,
     }
     (home / "summary.json").write_text(json.dumps(summary, indent=2, default=str) + "\n")
-    for table in (report.funnel(funnel.values()), report.evaluation(trained), report.decision(decision)):
+    tables = report.funnels(funnel.values())
+    if trained:
+        tables.append(report.evaluation(trained))
+    for table in (*tables, report.decision(decision)):
         console.print()
         console.print(table)
-    console.print(f"\n{trained.reason}\n")
+    console.print(f"\n{trained.reason if trained else untrained}\n")
     _say_where(console, home, inside, data_docs(inside, days[-1]))
 
 
@@ -151,10 +154,12 @@ def _telemetry(steps: Steps, settings: Settings, url: str, events: Path | None) 
     return days
 
 
-def _loop(steps: Steps, settings: Settings, days: list[date]) -> None:
-    """Harvest, training and rollout, each as a run of its DAG."""
+def _loop(steps: Steps, settings: Settings, days: list[date]) -> str | None:
+    """Harvest, training and rollout, each as a run of its DAG; why nothing was trained, where the data are too few."""
     from echo_ops.pipeline import airflow_home
     from echo_ops.pipeline.dag_runs import dag_runner
+    from echo_ops.pipeline.harvest import published
+    from echo_ops.pipeline.manifest import add
 
     with steps.step("airflow database"):
         environment = airflow_home.environment(settings, None)
@@ -163,10 +168,19 @@ def _loop(steps: Steps, settings: Settings, days: list[date]) -> None:
         for day in days:
             with steps.step(f"harvest {day}") as tell:
                 run("echo_harvest", {"day": day.isoformat(), "wait": False}, tell)
-        with steps.step("train") as tell:
-            run("echo_train", {"day": days[-1].isoformat()}, tell)
+        kept = add(manifest.rows for manifest in published(settings).values())
+        if kept["train"] and kept["evaluation"]:
+            with steps.step("train") as tell:
+                run("echo_train", {"day": days[-1].isoformat()}, tell)
         with steps.step("rollout") as tell:
             run("echo_rollout", {}, tell)
+    if kept["train"] and kept["evaluation"]:
+        return None
+    return (
+        f"Nothing was trained: of {kept['lifecycles']:,} lifecycles {kept['train']:,} became lessons to learn and "
+        f"{kept['evaluation']:,} lessons to compare on, which are held out by whole repositories, users or documents; "
+        "at least 1 of each is needed. More days, or more documents, give more."
+    )
 
 
 def _environment(settings: Settings, home: Path, url: str, base_model: str | None) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from echo_ops.pipeline.train import Trained
     from echo_ops.training.base_model import BaseModelReport
 
+DAYS_A_TABLE = 4
 FUNNEL = ("events", "requests", "shown", "lifecycles", "kept")
 
 
@@ -25,11 +26,16 @@ def show(table: Table) -> None:
     Console().print(table)
 
 
-def funnel(days: Iterable[Manifest]) -> Table:
-    """What became of each day's events, down to the lessons, with every reason for a drop."""
+def funnels(days: Iterable[Manifest]) -> list[Table]:
+    """What became of each day's events; so many days a table as a terminal is wide."""
     manifests = list(days)
+    return [funnel(manifests[first : first + DAYS_A_TABLE]) for first in range(0, len(manifests), DAYS_A_TABLE)]
+
+
+def funnel(manifests: Sequence[Manifest]) -> Table:
+    """What became of the events of some days, down to the lessons, with every reason for a drop."""
     table = Table(title="Funnel", title_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for manifest in manifests:
         table.add_column(manifest.day, justify="right")
     for name in FUNNEL:
