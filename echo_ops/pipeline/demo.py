@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +168,9 @@ def _loop(steps: Steps, settings: Settings, days: list[date]) -> str | None:
         for day in days:
             with steps.step(f"harvest {day}") as tell:
                 run("echo_harvest", {"day": day.isoformat(), "wait": False}, tell)
-        kept = add(manifest.rows for manifest in published(settings).values())
+        first = days[-1] - timedelta(days=settings.training.window_days - 1)
+        window = published(settings, [day for day in days if day >= first])
+        kept = add(manifest.rows for manifest in window.values())
         if kept["train"] and kept["evaluation"]:
             with steps.step("train") as tell:
                 run("echo_train", {"day": days[-1].isoformat()}, tell)
@@ -177,7 +179,7 @@ def _loop(steps: Steps, settings: Settings, days: list[date]) -> str | None:
     if kept["train"] and kept["evaluation"]:
         return None
     return (
-        f"Nothing was trained: of {kept['lifecycles']:,} lifecycles {kept['train']:,} became lessons to learn and "
+        f"Nothing was trained: of {kept['lifecycles']:,} lifecycles since {first} {kept['train']:,} became lessons to learn and "
         f"{kept['evaluation']:,} lessons to compare on, which are held out by whole repositories, users or documents; "
         "at least 1 of each is needed. More days, or more documents, give more."
     )
