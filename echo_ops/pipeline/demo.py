@@ -180,8 +180,8 @@ def _loop(steps: Steps, settings: Settings, days: list[date]) -> str | None:
         return None
     return (
         f"Nothing was trained: of {kept['lifecycles']:,} lifecycles since {first} {kept['train']:,} became lessons to "
-        f"learn and {kept['evaluation']:,} lessons to compare on, which are held out by whole repositories, users or documents; "
-        "at least 1 of each is needed. More days, or more documents, give more."
+        f"learn and {kept['evaluation']:,} lessons to compare on, which are held out by whole repositories, users or "
+        "documents; at least 1 of each is needed. More days, or more documents, give more."
     )
 
 
