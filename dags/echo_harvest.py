@@ -13,26 +13,18 @@ for the grace hours, so that requests of the last minutes are finished too.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import (
     CronPartitionTimetable,
-    ExceptionRetryPolicy,
     Param,
-    RetryAction,
-    RetryRule,
     dag,
     get_current_context,
     task,
 )
 
-from echo_ops.errors import InputError, QualityError
-from echo_ops.pipeline.alerts import dag_failed
-
-HOPELESS = ExceptionRetryPolicy(
-    rules=[RetryRule(exception=[QualityError, InputError], action=RetryAction.FAIL, reason="the data is at fault")]
-)
+from echo_ops.pipeline.dag_defaults import task_defaults
 
 
 @dag(
@@ -40,12 +32,7 @@ HOPELESS = ExceptionRetryPolicy(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=4,
-    default_args={
-        "retries": 2,
-        "retry_delay": timedelta(minutes=2),
-        "retry_policy": HOPELESS,
-        "on_failure_callback": dag_failed,
-    },
+    default_args=task_defaults(retries=2, minutes=2),
     params={
         "day": Param(None, type=["null", "string"], format="date", description="day to harvest, for a run by hand"),
         "wait": Param(True, type="boolean", description="wait until the day's grace hours are over"),

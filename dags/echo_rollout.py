@@ -8,12 +8,12 @@ aliases in MLflow. With too little evidence it holds; a second run on the same s
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import dag, task
 
-from echo_ops.pipeline.alerts import dag_failed
+from echo_ops.pipeline.dag_defaults import task_defaults
 
 
 @dag(
@@ -21,7 +21,7 @@ from echo_ops.pipeline.alerts import dag_failed
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=1), "on_failure_callback": dag_failed},
+    default_args=task_defaults(retries=2, minutes=1),
     doc_md=__doc__,
     tags=["echo"],
 )

@@ -9,26 +9,18 @@ harvested. A backfill of this DAG is refused: backfills harvest, they never trai
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from airflow.sdk import (
     CronPartitionTimetable,
-    ExceptionRetryPolicy,
     Param,
-    RetryAction,
-    RetryRule,
     dag,
     get_current_context,
     task,
 )
 
-from echo_ops.errors import InputError, TrainingError
-from echo_ops.pipeline.alerts import dag_failed
-
-HOPELESS = ExceptionRetryPolicy(
-    rules=[RetryRule(exception=[TrainingError, InputError], action=RetryAction.FAIL, reason="a retry would fail too")]
-)
+from echo_ops.pipeline.dag_defaults import task_defaults
 
 
 @dag(
@@ -36,12 +28,7 @@ HOPELESS = ExceptionRetryPolicy(
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,
-    default_args={
-        "retries": 1,
-        "retry_delay": timedelta(minutes=5),
-        "retry_policy": HOPELESS,
-        "on_failure_callback": dag_failed,
-    },
+    default_args=task_defaults(retries=1, minutes=5),
     params={"day": Param(None, type=["null", "string"], format="date", description="last day of the window, by hand")},
     doc_md=__doc__,
     tags=["echo"],

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from hashlib import sha256
@@ -285,7 +285,7 @@ def publish(
     day_row = pa.table({"manifest": [summary.to_json()], "settings": [settings.shaping()]}, schema=DAYS)
     versions["days"] = lake.publish(day, "days", DAYS, batches_of(day_row))
     lake.discard_staged(day)
-    return Manifest.from_dict({**summary.to_dict(), "versions": versions})
+    return replace(summary, versions=versions)
 
 
 def harvest(day: date, settings: Settings, on_step: Callable[[str, int, int], None] | None = None) -> Manifest:
