@@ -66,17 +66,21 @@ def check(value: object) -> list[Edit]:
 
 
 def common_start(one: str, other: str) -> int:
-    """Number of characters that both begin with, by halving: each comparison is one memory scan."""
+    """Number of characters that both begin with: each comparison is one memory scan, of twice as much as the last."""
     limit = min(len(one), len(other))
     if one[:limit] == other[:limit]:
         return limit
-    low = 0
-    while limit - low > 1:
-        middle = (low + limit) // 2
+    low, size = 0, 8
+    while one[low : low + size] == other[low : low + size]:
+        low += size
+        size *= 2
+    high = min(low + size, limit)
+    while high - low > 1:
+        middle = (low + high) // 2
         if one[low:middle] == other[low:middle]:
             low = middle
         else:
-            limit = middle
+            high = middle
     return low
 
 
@@ -85,13 +89,18 @@ def common_end(one: str, other: str) -> int:
     limit = min(len(one), len(other))
     if limit == 0 or one[-limit:] == other[-limit:]:
         return limit
-    low = 0
-    while limit - low > 1:
-        middle = (low + limit) // 2
-        if one[len(one) - middle : len(one) - low] == other[len(other) - middle : len(other) - low]:
+    end, other_end = len(one), len(other)
+    low, size = 0, 8
+    while low + size <= limit and one[end - low - size : end - low] == other[other_end - low - size : other_end - low]:
+        low += size
+        size *= 2
+    high = min(low + size, limit)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if one[end - middle : end - low] == other[other_end - middle : other_end - low]:
             low = middle
         else:
-            limit = middle
+            high = middle
     return low
 
 

@@ -12,24 +12,12 @@ from difflib import SequenceMatcher
 
 from echo_ops.lifecycle.edits import Edit, common_end, common_start
 from echo_ops.lifecycle.gap import UNKNOWN
-
-ANCHOR = 100
-"""Characters of unchanged text that confirm a placement (contract.md)."""
+from echo_ops.lifecycle.typing_run import ANCHOR, Snapshot
 
 BREAKS = ("\n", "\r")
 
 MAX_REFINED = 4_000
 """Characters to either side up to which a change of several places is taken apart."""
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """A window of a document around the caret; offsets are absolute."""
-
-    start: int
-    text: str
-    caret: int
-    length: int  # of the whole document
 
 
 @dataclass(frozen=True)
@@ -213,7 +201,7 @@ def align(start: int, old: str, length: int, caret: int, prefix: str, suffix: st
     if head is None:
         head = 0
     delta = len(text) - (stop - head)
-    return Snapshot(start + head, text, start + head + len(prefix), length + delta)
+    return Snapshot(prefix, suffix, start + head + len(prefix), length + delta)
 
 
 def _nearest(text: str, wanted: str, expected: int, last: bool = False) -> int | None:

@@ -21,9 +21,9 @@ def to_units(text: str, unit: str) -> str:
     return text.encode("utf-8", "surrogatepass").decode("latin-1")
 
 
-def from_units(text: str, unit: str) -> str:
+def from_units(text: str | None, unit: str) -> str | None:
     """The text again; half a character, and a lone surrogate that a client sent, become U+FFFD."""
-    if text.isascii():
+    if text is None or text.isascii():
         return text
     if unit == "utf-8":
         return text.encode("latin-1", "replace").decode("utf-8", "replace")

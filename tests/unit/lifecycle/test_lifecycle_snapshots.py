@@ -4,14 +4,15 @@ import pytest
 
 from echo_ops.lifecycle.edits import Edit
 from echo_ops.lifecycle.known import KnownText
-from echo_ops.lifecycle.snapshots import Snapshot, align, derive
+from echo_ops.lifecycle.snapshots import align, derive
+from echo_ops.lifecycle.typing_run import Snapshot
 
 HEAD, TAIL = "h" * 150 + "\n", "\n" + "t" * 150
 B = len(HEAD)
 
 
 def whole(text: str, caret: int) -> Snapshot:
-    return Snapshot(0, text, caret, len(text))
+    return Snapshot(text[:caret], text[caret:], caret, len(text))
 
 
 @pytest.mark.parametrize(
@@ -33,13 +34,13 @@ def test_what_happened_between(old: str, caret: int, new: str, new_caret: int, e
 
 
 def test_a_line_copied_down_has_two_readings() -> None:
-    found = derive((0, "one\ntwo\n"), 8, 1, Snapshot(0, "one\none\ntwo\n", 1, 12))
+    found = derive((0, "one\ntwo\n"), 8, 1, whole("one\none\ntwo\n", 1))
     assert found.slide == (0, 4)
     assert not found.settled
 
 
 def test_windows_that_do_not_meet_leave_the_caret() -> None:
-    found = derive((0, "a" * 50), 1000, 40, Snapshot(890, "b" * 60, 910, 1003))
+    found = derive((0, "a" * 50), 1000, 40, Snapshot("b" * 20, "b" * 40, 910, 1003))
     assert found.edits == ((907, 907, "bbb"),)
     assert not found.sure
 

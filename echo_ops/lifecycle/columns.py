@@ -1,0 +1,130 @@
+"""Events of a table as Python lists, document by document and in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from echo_ops.lifecycle.edits import Edit, parse_all
+
+CODE_POINT = "code-point"
+
+PORTION = 2048
+"""Events of which the text is in Python's memory at once, unless one document has more."""
+
+_Codes = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The events of a table, one entry a row, in the table's order; times in microseconds."""
+
+    kind: list[str]
+    occurred_at: list[int]
+    received_at: list[int]
+    user_id: list[str]
+    session_id: list[str]
+    seq: list[int]
+    version: list[int | None]
+    request_id: list[str | None]
+    caret: list[int | None]
+    document_length: list[int | None]
+    prefix: list[str | None]
+    suffix: list[str | None]
+    edits: list[list[Edit] | None]
+    cause: list[str | None]
+    proposal: list[str | None]
+    replace_start: list[int | None]
+    replace_end: list[int | None]
+    offset_unit: list[str]
+
+    @classmethod
+    def of(cls, events: pa.Table) -> Columns:
+        """Args: events: table in the columns of ``EVENTS``; edits that cannot be used become None."""
+
+        def values(name: str) -> list[Any]:
+            column = events[name]
+            if pa.types.is_timestamp(column.type):
+                column = column.cast(pa.int64())
+            return [None] * len(column) if column.null_count == len(column) else list(column.to_pylist())
+
+        raw = values("edits")
+        some = [row for row, text in enumerate(raw) if text is not None]
+        for row, parsed in zip(some, parse_all([raw[row] for row in some]), strict=True):
+            raw[row] = parsed
+        return cls(edits=raw, **{name: values(name) for name in cls.__slots__ if name != "edits"})
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRows:
+    """The events of one document, each once, by ``seq``."""
+
+    rows: list[int]  # in the portion
+    several: bool  # more than one user
+    converted: bool  # offsets are not all in code points
+
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Some documents of a table."""
+
+    events: pa.Table
+    documents: list[DocumentRows]
+
+
+def portions(events: pa.Table) -> Iterator[Portion]:
+    """The documents of a table, some thousand events at a time, independent of the order that the events came in.
+
+    Only a portion's text is in Python's memory: for a whole table of windows, making room for it costs more than all
+    that is done with it. A document is always in one portion. A repeat is the same event told twice: whichever was
+    received first stands for it. Where two sessions count their own ``seq`` in one document, each is read alone.
+    """
+    if not events.num_rows:
+        return
+    document, session, user = (_codes(events[name]) for name in ("document_id", "session_id", "user_id"))
+    keys = pa.table({"document": document, **{name: events[name] for name in ("seq", "received_at", "event_id")}})
+    order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]).to_numpy()
+    document, session, user, seq = document[order], session[order], user[order], events["seq"].to_numpy()[order]
+    sorted_already = bool((order[1:] > order[:-1]).all())
+
+    same = document[1:] == document[:-1]
+    repeated = np.append(False, same & (seq[1:] == seq[:-1]))
+    sessions = set(document[1:][same & (session[1:] != session[:-1])].tolist())
+    users = set(document[1:][same & (user[1:] != user[:-1])].tolist())
+    units = set(document[pc.not_equal(events["offset_unit"], CODE_POINT).to_numpy()[order]].tolist())
+
+    starts = np.flatnonzero(np.append(True, ~same)).tolist()
+    found: list[DocumentRows] = []
+    first = 0
+    for start, stop in pairwise([*starts, len(order)]):
+        code = int(document[start])
+        several, converted = code in users, code in units
+        if code in sessions and _apart(session[start:stop], seq[start:stop]):
+            for one in np.unique(session[start:stop]):
+                mine = np.flatnonzero(session[start:stop] == one) + start
+                mine = mine[np.append(True, seq[mine][1:] != seq[mine][:-1])]
+                found.append(DocumentRows((mine - first).tolist(), several, converted))
+        else:
+            mine = np.flatnonzero(~repeated[start:stop]) + (start - first)
+            found.append(DocumentRows(mine.tolist(), several, converted))
+        if stop - first >= PORTION or stop == len(order):
+            part = events.slice(first, stop - first) if sorted_already else events.take(order[first:stop])
+            yield Portion(part, found)
+            first, found = stop, []
+
+
+def _apart(session: _Codes, seq: _Codes) -> bool:
+    """Whether several sessions each count their own ``seq``."""
+    return len(np.unique(np.stack([session, seq]), axis=1).T) > len(np.unique(seq))
+
+
+def _codes(column: pa.ChunkedArray) -> _Codes:
+    """A number for each distinct value, in their order."""
+    return np.asarray(pc.rank(column, tiebreaker="dense"), np.int64)

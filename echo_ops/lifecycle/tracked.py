@@ -1,0 +1,327 @@
+"""The text of one document as far as it is known, and the gaps in it, kept up to date by what is told and seen."""
+
+from __future__ import annotations
+
+from echo_ops.lifecycle.closing import ClosingPolicy
+from echo_ops.lifecycle.edits import Edit, common_end, common_start
+from echo_ops.lifecycle.gap import UNKNOWN, Gap
+from echo_ops.lifecycle.gaps import Gaps
+from echo_ops.lifecycle.known import KnownText
+from echo_ops.lifecycle.snapshots import Derived, align, derive
+from echo_ops.lifecycle.typing_run import Snapshot, TypingRun, keystroke
+
+
+class TrackedText:
+    """A document that is followed from event to event. Times are microseconds.
+
+    Args:
+        policy: when gaps close.
+        sparse: changes are not reported: only requests show the document.
+    """
+
+    def __init__(self, policy: ClosingPolicy, sparse: bool) -> None:
+        self.gaps = Gaps(policy)
+        self.sparse = sparse
+        self.lost = False  # events are missing, and no snapshot has shown the document since
+        self.displayed: Gap | None = None  # whose proposal is on the screen
+        self.length: int | None = None  # of the whole document
+        self.caret: int | None = None
+        self._known = KnownText()
+        self._lost_at = 0
+        self._seen_at = 0  # when a snapshot last showed it
+        self._run = TypingRun()
+        self._view: Snapshot | None = None  # what the last event showed, if nothing happened since
+
+    # --- the document as a whole
+
+    def start(self, length: int | None, caret: int | None, shown: Snapshot | None) -> None:
+        """The document is opened; nothing of before is known any more."""
+        self._run = TypingRun()
+        self._known.forget()
+        self.lost = False
+        self.length, self.caret = length, caret
+        self._view = None
+        if shown is not None:
+            self._known.lay(shown.start, shown.text)
+
+    def end(self, reason: str, now: int) -> None:
+        """The document is closed, replaced, or read no further: whatever is open closes."""
+        self._settle_run()
+        if self.lost:
+            self._lose_all()
+        self.gaps.advance(now)
+        self.gaps.close_all(reason, now)
+
+    def finish(self, last: int, now: int) -> None:
+        """Nothing more happens after ``last``, as far as is known; time passes up to ``now``."""
+        self._settle_run()
+        if self.lost:
+            self._lose_all()
+        if self.sparse and self.gaps.last_opened is not None:
+            # Nothing shows what became of the last request: not even that nothing did.
+            self.gaps.forget(self.gaps.last_opened, last)
+        self.gaps.advance(now)
+
+    def lose(self, before: int, now: int) -> None:
+        """Events are missing between two moments."""
+        if not self.lost:
+            self._settle_run()
+            self.gaps.advance(before)
+            self.lost, self._lost_at = True, now
+            self._view = None
+
+    def move(self, caret: int | None) -> None:
+        """The caret moved."""
+        if self._view is not None and caret != self._view.caret:
+            self._view = None
+        self.caret = caret
+
+    def place(self, prefix: str, suffix: str, now: int) -> Snapshot:
+        """A snapshot from a client that sends no offsets: it gets our own, those of the text it was first seen in."""
+        self._settle_run()
+        known = self._known
+        if self.length is None or not known.starts:
+            return Snapshot(prefix, suffix, len(prefix), len(prefix) + len(suffix))
+        found = align(known.starts[0], known.texts[0], self.length, self.caret or 0, prefix, suffix)
+        if found is None:  # nothing in common with what was there: start over
+            for gap in self.gaps.gaps():
+                self.gaps.lose(gap, now)
+            known.forget()
+            return Snapshot(prefix, suffix, len(prefix), len(prefix) + len(suffix))
+        return found
+
+    def open(self, row: int, caret: int | None, now: int, user: str) -> Gap:
+        """A request: an empty gap at ``caret``; None where its place is not known."""
+        self._settle_run()
+        if not self.lost:
+            self.gaps.advance(now)
+        self.caret = caret
+        if caret is not None:
+            return self.gaps.open(row, caret, now, user)
+        gap = Gap(row, now, 0, user, 0)
+        self.gaps.lose(gap, now)
+        return gap
+
+    # --- edits that are told
+
+    def told(self, edits: list[Edit], now: int, by: str | None, after: int | None, from_outside: bool) -> None:
+        """The edits of one event.
+
+        Args:
+            edits: ascending, apart from each other, offsets before the event.
+            now: when.
+            by: who, where that may be another than who asked.
+            after: length of the document after them, if told.
+            from_outside: not typed here: a reload.
+        """
+        if self.lost:
+            return  # their place cannot be known until the document is seen again
+        gaps, length = self.gaps, self.length
+        if length is not None:
+            grown = length
+            for start, end, text in edits:
+                grown += len(text) - (end - start)
+            if (edits and edits[-1][1] > length) or (after is not None and after != grown):
+                self.lose(now, now)
+                return
+            after = grown
+        self.length = after
+        self._view = None
+        if gaps.due_at() <= now:
+            self._settle_run()
+            gaps.advance(now)
+        one_stroke = by is None and len(edits) == 1 and (self.displayed is None or len(edits[0][2]) < 2)
+        if one_stroke and self._run.take(edits[0], now):
+            self.caret = None
+            return
+        self._settle_run()
+        if from_outside and length and any(edit[:2] == (0, length) for edit in edits):
+            gaps.close_all("replaced", now)
+        reduced = [edit for edit in map(self._reduce, edits) if edit[1] > edit[0] or edit[2]]
+        for start, end, text in reversed(reduced):
+            self._known.apply(start, end, text)
+        if reduced:
+            gaps.edit(reduced, now, by)
+            self._watch_display(reduced)
+            self.caret = None
+
+    def _reduce(self, edit: Edit) -> Edit:
+        """Take off the common start of old and new text, then the common end, as far as the old text is known."""
+        start, end, text = edit
+        if end == start or not text:
+            return edit
+        at, known = self._known.around(start)
+        if at <= start and end <= at + len(known):
+            old = known[start - at : end - at]
+            same = common_start(old, text)
+            old, text = old[same:], text[same:]
+            tail = common_end(old, text)
+            return start + same, end - tail, text[: len(text) - tail]
+        # The edit reaches past what is known: whatever is known at either side may still be common.
+        self.gaps.doubts += 1
+        old = known[start - at :]
+        same = common_start(old, text)
+        if same < len(old) or not old:
+            start, text = start + same, text[same:]
+        at, known = self._known.around(end)
+        old = known[max(start - at, 0) : end - at] if at <= end else ""
+        tail = common_end(old, text)
+        return start, end - tail, text[: len(text) - tail]
+
+    # --- snapshots that are seen
+
+    def seen(self, snapshot: Snapshot, now: int, by: str | None, sure: bool) -> None:
+        """The document looks like this now: find what changed since it was last known.
+
+        Args:
+            snapshot: what is seen.
+            now: when.
+            by: who changed it, where that may be another than who asked.
+            sure: no change went unreported in between.
+        """
+        view, self._view = self._view, snapshot
+        if self.gaps.due_at() <= now:
+            self._settle_run()
+            self.gaps.advance(now)
+        if view is not None and sure and by is None and not self.gaps.unseen:
+            stroke = keystroke(view, snapshot)
+            if stroke is not None:
+                self._typed(*stroke, now)
+                self._run.view = snapshot
+                self.caret, self.length = snapshot.caret, snapshot.length
+                return
+        self._settle_run()
+        self._see(snapshot, now, by, sure)
+
+    def _typed(self, edit: Edit, low: int, high: int, now: int) -> None:
+        """Something was typed or deleted at the caret, which may slide from ``low`` to ``high``."""
+        run, start, text = self._run, edit[0], edit[2]
+        plain = len(text) < 2 or self.displayed is None
+        if run.text and plain and high == start and (low == start or low > run.start) and run.take(edit, now):
+            return
+        self._settle_run()
+        if low < high:
+            for gap in self.gaps.edges(low, high):
+                gap.doubted = True
+        if text and plain:
+            run.take(edit, now)
+        else:
+            self.gaps.edit([edit], now)
+            self._known.apply(*edit)
+            self._watch_display([edit])
+
+    def _see(self, snapshot: Snapshot, now: int, by: str | None, sure: bool) -> None:
+        gaps, known, length = self.gaps, self._known, self.length
+        was_lost, self.lost = self.lost, False
+        before, self.caret = self.caret, snapshot.caret
+        if length is None or not known.starts:
+            gaps.advance(now)
+            for gap in gaps.gaps() if known.starts or length is None else []:
+                gaps.lose(gap, now)
+            self.length = snapshot.length
+            known.forget()
+            known.lay(snapshot.start, snapshot.text)
+            return
+        at, text = known.around(max(min(snapshot.caret - max(snapshot.length - length, 0), length), 0))
+        derived = derive((at, text), length, before, snapshot)
+        if not (sure and derived.sure) or was_lost:
+            gaps.doubts += 1
+        if derived.slide is not None or derived.within is not None or was_lost:
+            self._doubt(derived, was_lost, now)
+        when = now
+        if self.sparse and (derived.edits or derived.blind) and self._belated(derived, snapshot.caret, now):
+            when = self._seen_at
+        else:
+            gaps.advance(now)
+        if derived.edits:
+            gaps.edit(list(derived.edits), when, by)
+            self._watch_display(derived.edits)
+            if derived.within is not None:
+                known.keep(*derived.within)
+            for start, end, inserted in reversed(derived.edits):
+                hidden = inserted.count(UNKNOWN)
+                known.apply(start, end, inserted[hidden:])
+                if hidden:
+                    known.hide(start, hidden)
+                    gaps.unseen = True
+        gaps.advance(now)
+        self.length = snapshot.length
+        self.confirm(snapshot, now)
+
+    def confirm(self, snapshot: Snapshot, now: int) -> None:
+        """This is what the document looks like, and nothing changed."""
+        self._settle_run()
+        self.length, self.caret = snapshot.length, snapshot.caret
+        self._view = snapshot
+        self._seen_at = now
+        self._known.lay(snapshot.start, snapshot.text)
+        if self.gaps.unseen:
+            self.gaps.reveal(snapshot.start, snapshot.text)
+
+    def _settle_run(self) -> None:
+        """Apply what was held back."""
+        run = self._run
+        if run.text:
+            edit = (run.start, run.start, run.text)
+            run.text = ""
+            self.gaps.edit([edit], run.at)
+            self._known.apply(*edit)
+        if run.view is not None:
+            self._known.lay(run.view.start, run.view.text)
+            run.view = None
+
+    def _belated(self, derived: Derived, caret: int, now: int) -> bool:
+        """Whether a gap changed that was to close before this was seen, and nobody can tell if before or after.
+
+        A single edit that ends at the caret is the keystroke that led to this request. More than that was typed at
+        some time between the requests: it is taken for early, for people type right after they ask, and the gaps are
+        ambiguous.
+        """
+        if not derived.blind and len(derived.edits) == 1 and derived.edits[0][0] + len(derived.edits[0][2]) == caret:
+            return False
+        found = False
+        for gap, left, right in self.gaps.spans():
+            touched = derived.blind or any(start <= right and end >= left for start, end, _ in derived.edits)
+            if touched and not gap.reason:
+                gap.ambiguous = True
+                found = found or self.gaps.due(gap) <= now
+        return found
+
+    def _doubt(self, derived: Derived, was_lost: bool, now: int) -> None:
+        """Mark the gaps for which what changed, or when, has two readings."""
+        gaps = self.gaps
+        if derived.slide is not None:
+            for gap in gaps.edges(*derived.slide):
+                if derived.settled:
+                    gap.doubted = True
+                else:
+                    gap.ambiguous = True
+        if derived.within is None and not was_lost:
+            return
+        for gap, left, right in gaps.spans():
+            if gap.reason:
+                continue
+            if derived.within is not None and (left < derived.within[0] or right > derived.within[1]):
+                gap.ambiguous = True
+            if was_lost:
+                changed = any(start <= right and end >= left for start, end, _ in derived.edits)
+                if changed and gaps.due(gap) <= now:
+                    gaps.lose(gap, self._lost_at)
+
+    def _watch_display(self, edits: list[Edit] | tuple[Edit, ...]) -> None:
+        """Whether this edit puts the whole of the displayed proposal into its gap: an accept that nobody reported."""
+        gap = self.displayed
+        if gap is None:
+            return
+        if gap.dead or gap.reason:
+            self.displayed = None
+            return
+        if gap.proposal and gap.live and any(len(text) > 1 and gap.proposal.endswith(text) for _, _, text in edits):
+            start, end = gap.span()
+            if end - start == len(gap.proposal) and gap.content() == gap.proposal:
+                gap.decided = "accepted"
+                self.displayed = None
+
+    def _lose_all(self) -> None:
+        for gap in self.gaps.gaps():
+            self.gaps.lose(gap, self._lost_at)
