@@ -27,8 +27,8 @@ class Gap:
     """What is known of one request while its document is read."""
 
     __slots__ = (
-        "ambiguous", "checkpoints", "closed_at", "committed", "dead", "decided", "doubted", "doubts", "island", "last", "left",
-        "live", "opened", "pending", "proposal", "reason", "right", "row", "user",
+        "ambiguous", "checkpoints", "closed_at", "committed", "dead", "decided", "doubted", "doubts", "island", "last",
+        "left", "live", "opened", "pending", "proposal", "reason", "right", "row", "user",
     )  # fmt: skip
 
     def __init__(self, row: int, opened: int, tick: int, user: str, doubts: int) -> None:

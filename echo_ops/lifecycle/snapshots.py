@@ -64,7 +64,9 @@ def derive(known: tuple[int, str], length: int, caret: int | None, now: Snapshot
         return _at_the_caret(now, delta)  # it lies beyond what both windows show
     sure = sure_left and sure_right
     open_left, open_right = not sure_left and same_left == 0, not sure_right and same_right == 0
-    within = (low if open_left else 0, high if open_right else length) if open_left or open_right else None
+    within: tuple[int, int] | None = (
+        (low if open_left else 0, high if open_right else length) if open_left or open_right else None
+    )
     trimmed = _trimmed(old_start, old, new_start, new, start, end, delta, caret)
     if trimmed is not None:
         return Derived(trimmed, sure=False, within=within)
