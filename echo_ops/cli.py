@@ -126,10 +126,7 @@ def reconstruct(
     _must_be_file(events)
     _must_be_writable(out)
     with _progress() as progress:
-        bar = progress.add_task("reconstruct", total=None)
-        rows = reconstruct_file(
-            events, policy, out, lambda done, total: progress.update(bar, completed=done, total=total)
-        )
+        rows = reconstruct_file(events, policy, out, _settings(), _bar(progress, "read"))
     typer.echo(f"{rows} lifecycles → {out}")
 
 

@@ -60,7 +60,12 @@ class Harvest(Section):
         60.0, ge=0, le=1440, description="minutes before midnight whose events are read, for what arrived out of order"
     )
     shard_events: int = Field(
-        50_000, ge=1, description="events per shard at most, on average; bounds the memory of a task"
+        1_000_000,
+        ge=1,
+        description="events per shard at most, on average; each shard is one task, and one scan of the day's table",
+    )
+    processes: int | None = Field(
+        None, ge=1, description="processes of `echo-ops harvest` and `echo-ops reconstruct`; unset: one per CPU"
     )
     policy: Literal["default", "strict"] = Field("default", description="when a gap closes; see docs/concepts")
 
@@ -283,6 +288,7 @@ class Settings(BaseSettings):
                 "mlflow": True,
                 "airflow": True,
                 "teacher": {"api_key"},
+                "harvest": {"processes"},
             }
         )
 

@@ -2,7 +2,7 @@
 
 Layout, below the lake's URI::
 
-    events/ lifecycles/ verdicts/ examples/ dropped/ days/    Delta, partitioned by day
+    lifecycles/ verdicts/ examples/ dropped/ days/    Delta, partitioned by day
     _staging/day=D/<table>/<shard>.parquet                    a day's shards, before it is published
 
 A published day is overwritten in one atomic commit per table, so a rerun or a backfill replaces and never doubles.
@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from echo_ops.errors import EchoError, InputError, UnavailableError
 
-TABLES = ("events", "lifecycles", "verdicts", "examples", "dropped", "days")
+TABLES = ("lifecycles", "verdicts", "examples", "dropped", "days")
 """The published tables, in the order in which a day is written; ``days`` last: its row says that all is there."""
 
 DAY = pa.field("day", pa.date32(), nullable=False)
@@ -54,17 +54,28 @@ class Lake:
 
     def stage(self, day: date, table: str, shard: int, rows: pa.Table) -> str:
         """Put a shard's rows there, atomically, in place of what was there; gives the hash of its bytes."""
-        sink = pa.BufferOutputStream()
-        pq.write_table(rows.replace_schema_metadata(None), sink, compression="zstd")
-        data = sink.getvalue()
-        path = self._staged_path(day, table, shard)
-        with self._clear_errors("written"):
-            self._files.create_dir(path.rpartition("/")[0], recursive=True)
-            self._write_atomically(path, data)
-        return hashlib.sha256(data).hexdigest()
+        with self.staging(day, shard, [table]) as staging:
+            staging.write(table, rows)
+        return staging.hashes[table]
+
+    @contextmanager
+    def staging(self, day: date, shard: int, tables: Sequence[str]) -> Iterator[Staging]:
+        """Stage a shard's rows of several tables, part by part; they take their places when the block ends well."""
+        staging = Staging(tables)
+        yield staging
+        for table in tables:
+            data = staging.finish(table)
+            path = self._staged_path(day, table, shard)
+            with self._clear_errors("written"):
+                self._files.create_dir(path.rpartition("/")[0], recursive=True)
+                self._write_atomically(path, data)
 
     def staged(self, day: date, table: str, shard: int, expected_hash: str | None = None) -> pa.Table:
-        """A staged shard's rows.
+        """A staged shard's rows, all at once; see ``staged_parts``."""
+        return pa.concat_tables(self.staged_parts(day, table, shard, expected_hash)).combine_chunks()
+
+    def staged_parts(self, day: date, table: str, shard: int, expected_hash: str | None = None) -> Iterator[pa.Table]:
+        """A staged shard's rows, in the parts in which they were staged; only one of them is in memory as a table.
 
         Raises:
             InputError: the shard is not there, or not the bytes that ``expected_hash`` names (another run of the same
@@ -81,7 +92,11 @@ class Lake:
                 f"shard {shard} of {table} of {day} was staged anew by another run with other settings or data; "
                 "let one of them end, then run the day's harvest again"
             )
-        return pq.read_table(pa.BufferReader(data))
+        parts = pq.ParquetFile(pa.BufferReader(data))
+        if parts.num_row_groups == 0:
+            yield parts.schema_arrow.empty_table()
+        for number in range(parts.num_row_groups):
+            yield parts.read_row_group(number)
 
     def discard_staged(self, day: date) -> None:
         """Remove what is staged of a day."""
@@ -216,6 +231,32 @@ class Lake:
                 f"the lake at {self.uri} cannot be {verb}: {why}; check that the path exists, is writable and has "
                 "space, or name another with ECHO_LAKE_URI"
             ) from error
+
+
+class Staging:
+    """The tables of a shard while they are written: compressed parts in memory, a tenth of what they take as tables."""
+
+    def __init__(self, tables: Sequence[str]) -> None:
+        """Args: tables: their names."""
+        self.hashes: dict[str, str] = {}
+        self._sinks = {table: pa.BufferOutputStream() for table in tables}
+        self._writers: dict[str, pq.ParquetWriter] = {}
+
+    def write(self, table: str, rows: pa.Table) -> None:
+        """Add a part. The first one, which may be empty, gives the table its columns."""
+        rows = rows.replace_schema_metadata(None)
+        first = table not in self._writers
+        if first:
+            self._writers[table] = pq.ParquetWriter(self._sinks[table], rows.schema, compression="zstd")
+        if first or rows.num_rows:
+            self._writers[table].write_table(rows)
+
+    def finish(self, table: str) -> pa.Buffer:
+        """The bytes of the whole table, whose hash is in ``hashes`` from now on."""
+        self._writers[table].close()
+        data = self._sinks[table].getvalue()
+        self.hashes[table] = hashlib.sha256(data).hexdigest()
+        return data
 
 
 def batches_of(table: pa.Table) -> Iterator[pa.RecordBatch]:

@@ -6,16 +6,24 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from echo_ops.errors import InputError, UnavailableError
+from echo_ops.pipeline.processes import cpus, side_by_side
+from echo_ops.pipeline.spill import Bucket, buckets_for, in_buckets
 from echo_ops.schema.conform import conform
 from echo_ops.schema.events import EVENTS
 from echo_ops.schema.lifecycles import CHECKPOINTS, LIFECYCLES, POLICIES
 from echo_ops.settings import Settings
+
+BATCH_ROWS = 4096
+"""Events read at once, of a file that is cut into few buckets."""
+BATCH_ROWS_PER_BUCKET = 64
+"""Events read at once for each bucket: with fewer, packing them takes longer than reading."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +38,79 @@ class RefinedFile:
 
 
 def reconstruct_file(
-    events: Path, policy: str, out: Path, progress: Callable[[int, int | None], None] | None = None
+    events: Path,
+    policy: str,
+    out: Path,
+    settings: Settings,
+    on_step: Callable[[str, int, int], None] | None = None,
 ) -> int:
-    """Reconstruct every request of a file of events; gives the number of lifecycles.
+    """Reconstruct every request of a file of events, also of one larger than memory; gives the number of lifecycles.
+
+    Lifecycles are by (requested_at, request_id); those of a file that does not fit in memory, within each bucket of
+    documents. The same file gives the same bytes, whatever the number of processes.
+
+    Args:
+        events: Parquet file with the contract's columns.
+        policy: when a gap closes.
+        out: Parquet file for the lifecycles.
+        settings: ``home``, for what does not fit in memory, and ``harvest.processes``.
+        on_step: called with ``read`` or ``reconstruct``, events done and events in all.
 
     Raises:
         InputError: the policy is unknown, or the file lacks a column or is no Parquet; nothing is written.
+        UnavailableError: there is no room for the output, or for what does not fit in memory; nothing is left.
     """
-    from echo_ops.lifecycle.reconstruct import reconstruct
-
     if policy not in POLICIES:
         raise InputError(f"policy {policy!r} is unknown; there are {', '.join(POLICIES)}")
-    rows = conform(_read(events), EVENTS, str(events))
-    if progress:
-        progress(0, rows.num_rows)
-    lifecycles = reconstruct(rows, policy=policy)
-    with _atomic(out) as part:
-        pq.write_table(lifecycles, part, compression="zstd")
-    if progress:
-        progress(rows.num_rows, rows.num_rows)
-    return int(lifecycles.num_rows)
+    tell = on_step or (lambda _step, _done, _all: None)
+    with _open(events) as file:
+        total, size = file.metadata.num_rows, sum(group.total_byte_size for group in _row_groups(file))
+        count = buckets_for(total, size)
+        batches = _batches(file, events, count, partial(tell, "read"))
+        with in_buckets(batches, EVENTS, count, settings.home) as buckets:
+            work = partial(_reconstruct_bucket, policy=policy)
+            processes = min(settings.harvest.processes or cpus(), len(buckets))
+            done = rows = 0
+            tell("reconstruct", done, total)
+            with _atomic(out) as part, pq.ParquetWriter(part, LIFECYCLES, compression="zstd") as writer:
+                for read, lifecycles in side_by_side(work, buckets, processes):
+                    writer.write_table(lifecycles)
+                    rows += lifecycles.num_rows
+                    done += read
+                    tell("reconstruct", done, total)
+    return rows
+
+
+def _reconstruct_bucket(bucket: Bucket, policy: str) -> tuple[int, pa.Table]:
+    """Events of a bucket, and its lifecycles."""
+    from echo_ops.lifecycle.reconstruct import reconstruct
+
+    events = bucket.read()
+    return events.num_rows, reconstruct(events, policy=policy)
+
+
+def _batches(
+    file: pq.ParquetFile, path: Path, buckets: int, tell: Callable[[int, int], None]
+) -> Iterator[pa.RecordBatch]:
+    """The file's events: few in memory at once, but some for each bucket."""
+    done = 0
+    with _clear_errors(path):
+        for batch in file.iter_batches(max(BATCH_ROWS, BATCH_ROWS_PER_BUCKET * buckets), columns=EVENTS.names):
+            yield from conform(pa.Table.from_batches([batch]), EVENTS, str(path)).to_batches()
+            done += batch.num_rows
+            tell(done, file.metadata.num_rows)
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    with _clear_errors(path):
+        # No pre-buffering: a row group may be larger than memory, and its pages are read as they are needed.
+        file = pq.ParquetFile(path, pre_buffer=False, buffer_size=1 << 20)
+    conform(file.schema_arrow.empty_table(), EVENTS, str(path))
+    return file
+
+
+def _row_groups(file: pq.ParquetFile) -> Iterator[pq.RowGroupMetaData]:
+    return (file.metadata.row_group(number) for number in range(file.num_row_groups))
 
 
 def refine_file(
@@ -87,8 +148,14 @@ def refine_file(
 
 
 def _read(path: Path) -> pa.Table:
-    try:
+    with _clear_errors(path):
         return pq.read_table(path)
+
+
+@contextmanager
+def _clear_errors(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
 

@@ -1,4 +1,4 @@
-"""A day's harvest, step by step: Postgres → events → lifecycles → verdicts → examples, published as one.
+"""A day's harvest, step by step: Postgres → lifecycles → verdicts → examples, published as one.
 
 ::
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
@@ -27,6 +28,8 @@ from echo_ops.errors import InputError, QualityError
 from echo_ops.lake.tables import Lake, batches_of
 from echo_ops.pipeline.database import database
 from echo_ops.pipeline.manifest import Manifest, add
+from echo_ops.pipeline.processes import cpus, side_by_side
+from echo_ops.pipeline.spill import BUCKET_EVENTS, buckets_for, in_buckets
 from echo_ops.schema.days import DAYS
 from echo_ops.schema.events import EVENTS
 from echo_ops.schema.examples import DROPPED, EXAMPLES
@@ -34,7 +37,7 @@ from echo_ops.schema.lifecycles import LIFECYCLES
 from echo_ops.schema.verdicts import VERDICTS
 from echo_ops.settings import Settings
 
-SCHEMAS = {"events": EVENTS, "lifecycles": LIFECYCLES, "verdicts": VERDICTS, "examples": EXAMPLES, "dropped": DROPPED}
+SCHEMAS = {"lifecycles": LIFECYCLES, "verdicts": VERDICTS, "examples": EXAMPLES, "dropped": DROPPED}
 
 CheckedStage = Literal["lifecycles", "examples"]
 CheckedTable = Literal["events", "lifecycles", "examples"]
@@ -43,6 +46,11 @@ CHECKED: dict[CheckedStage, tuple[CheckedTable, ...]] = {
     "examples": ("examples",),
 }
 """Which tables are checked after which stage."""
+
+EXTRACTED = ("lifecycles", "events_profile", "lifecycles_profile")
+JUDGED = ("verdicts", "candidates", "keys", "row_dropped")
+CURATED = ("examples", "examples_profile", "dropped")
+"""What each step stages. The events themselves are not kept a second time: their profile says what they were."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +75,11 @@ class Window:
         )
 
 
-def plan(day: date, settings: Settings) -> Manifest:
+def plan(day: date, settings: Settings, workers: int = 1) -> Manifest:
     """Count the day and say into how many shards it is cut.
+
+    Args:
+        workers: processes that shall have a shard each, where the day is large enough for that to be worth it.
 
     Raises:
         QualityError: nobody requested anything that day.
@@ -88,18 +99,24 @@ def plan(day: date, settings: Settings) -> Manifest:
             f"{window.end:%Y-%m-%d %H:%M} UTC; at least 1 is needed, so nothing is published; check that clients "
             "report and that the day is the one you mean"
         )
-    shards = -(-counted.events // settings.harvest.shard_events)
+    worthwhile = min(workers, counted.events // BUCKET_EVENTS)
+    shards = max(-(-counted.events // settings.harvest.shard_events), worthwhile)
     return Manifest("plan", day.isoformat(), shards=shards, rows={"requests": counted.requests})
 
 
 def extract(day: date, shard: int, shards: int, settings: Settings) -> Manifest:
-    """Read a shard's events and reconstruct what became of each request of the day."""
+    """Read a shard's events and reconstruct what became of each request of the day.
+
+    In memory at once is a bucket of the shard's documents; what does not fit is spilled (``pipeline.spill``).
+    """
     from echo_ops.events import read
     from echo_ops.lifecycle.reconstruct import reconstruct
     from echo_ops.quality.profile import profile
 
     window = Window.of(day, settings)
-    with database(settings) as url:
+    rows = {"events": 0, "requests": 0, "shown": 0, "lifecycles": 0}
+    with ExitStack() as stack:
+        url = stack.enter_context(database(settings))
         events = read.read(
             url,
             start=window.start,
@@ -109,33 +126,25 @@ def extract(day: date, shard: int, shards: int, settings: Settings) -> Manifest:
             shard=shard,
             shards=shards,
         )
-    lifecycles = reconstruct(
-        events,
-        policy=settings.harvest.policy,
-        received=(window.day_start, window.day_end),
-        horizon=window.end,
-    )
-    lake = Lake(settings.lake_uri)
-    staged = {
-        "events": events,
-        "lifecycles": lifecycles,
-        "events_profile": profile("events", events),
-        "lifecycles_profile": profile("lifecycles", lifecycles),
-    }
-    shown = lifecycles.num_rows - _count(lifecycles, "decision", "not_shown")
-    return Manifest(
-        "extract",
-        day.isoformat(),
-        shard,
-        shards,
-        rows={
-            "events": events.num_rows,
-            "requests": lifecycles.num_rows,
-            "shown": shown,
-            "lifecycles": lifecycles.num_rows,
-        },
-        hashes={table: lake.stage(day, table, shard, rows) for table, rows in staged.items()},
-    )
+        stack.enter_context(closing(events))
+        count = buckets_for(settings.harvest.shard_events)
+        buckets = stack.enter_context(in_buckets(events, EVENTS, count, settings.home))
+        staging = stack.enter_context(Lake(settings.lake_uri).staging(day, shard, EXTRACTED))
+        for bucket in buckets:
+            table = bucket.read()
+            lifecycles = reconstruct(
+                table,
+                policy=settings.harvest.policy,
+                received=(window.day_start, window.day_end),
+                horizon=window.end,
+            )
+            staging.write("lifecycles", lifecycles)
+            staging.write("events_profile", profile("events", table))
+            staging.write("lifecycles_profile", profile("lifecycles", lifecycles))
+            shown = lifecycles.num_rows - _count(lifecycles, "decision", "not_shown")
+            here = {"events": table.num_rows, "requests": lifecycles.num_rows, "shown": shown}
+            rows = add([rows, here, {"lifecycles": lifecycles.num_rows}])
+    return Manifest("extract", day.isoformat(), shard, shards, rows=rows, hashes=staging.hashes)
 
 
 def check(day: date, stage: CheckedStage, before: Sequence[Manifest], settings: Settings) -> Manifest:
@@ -174,24 +183,27 @@ def judge(
 
     lake = Lake(settings.lake_uri)
     shard = _shard(extracted)
-    lifecycles = _staged(lake, day, "lifecycles", extracted)
     teacher = connect(settings.teacher, f"{settings.lake_uri}/_teacher_cache")
-    verdicts = judge_rows(lifecycles, teacher)
-    refined = curate.refine(lifecycles, verdicts, settings.curation)
-    staged = {
-        "verdicts": verdicts,
-        "candidates": refined.candidates,
-        "keys": refined.keys,
-        "row_dropped": refined.dropped,
-    }
+    verdicts = 0
+    dropped: dict[str, int] = {}
+    with lake.staging(day, shard, JUDGED) as staging:
+        for lifecycles in lake.staged_parts(day, "lifecycles", shard, extracted.hashes["lifecycles"]):
+            said = judge_rows(lifecycles, teacher)
+            refined = curate.refine(lifecycles, said, settings.curation)
+            staging.write("verdicts", said)
+            staging.write("candidates", refined.candidates)
+            staging.write("keys", refined.keys)
+            staging.write("row_dropped", refined.dropped)
+            verdicts += said.num_rows
+            dropped = add([dropped, _reasons(refined.dropped)])
     return Manifest(
         "judge",
         day.isoformat(),
         shard,
         extracted.shards,
-        rows={"verdicts": verdicts.num_rows},
-        dropped=_reasons(refined.dropped),
-        hashes={table: lake.stage(day, table, shard, rows) for table, rows in staged.items()},
+        rows={"verdicts": verdicts},
+        dropped=dropped,
+        hashes=staging.hashes,
         notes=(f"teacher: {teacher.name}",),
     )
 
@@ -210,25 +222,28 @@ def curate(day: date, judged: Sequence[Manifest], settings: Settings) -> list[Ma
     manifests = []
     for manifest in judged:
         shard = _shard(manifest)
-        candidates = _staged(lake, day, "candidates", manifest)
-        examples = rules.assemble(candidates, selection.kept)
-        mine = pc.is_in(selection.dropped["request_id"], value_set=candidates["request_id"].combine_chunks())
-        dropped = pa.concat_tables([_staged(lake, day, "row_dropped", manifest), selection.dropped.filter(mine)])
-        dropped = dropped.sort_by("request_id")
-        staged = {"examples": examples, "dropped": dropped, "examples_profile": profile("examples", examples)}
+        rows = {"kept": 0, "train": 0, "evaluation": 0}
+        mine: list[pa.Array] = []
+        with lake.staging(day, shard, CURATED) as staging:
+            for candidates in lake.staged_parts(day, "candidates", shard, manifest.hashes["candidates"]):
+                examples = rules.assemble(candidates, selection.kept)
+                staging.write("examples", examples)
+                staging.write("examples_profile", profile("examples", examples))
+                mine += candidates["request_id"].chunks
+                splits = {split: _count(examples, "split", split) for split in ("train", "evaluation")}
+                rows = add([rows, {"kept": examples.num_rows}, splits])
+            of_day = pc.is_in(selection.dropped["request_id"], value_set=pa.concat_arrays(mine))
+            dropped = [_staged(lake, day, "row_dropped", manifest), selection.dropped.filter(of_day)]
+            staging.write("dropped", pa.concat_tables(dropped).sort_by("request_id"))
         manifests.append(
             Manifest(
                 "curate",
                 day.isoformat(),
                 shard,
                 manifest.shards,
-                rows={
-                    "kept": examples.num_rows,
-                    "train": _count(examples, "split", "train"),
-                    "evaluation": _count(examples, "split", "evaluation"),
-                },
-                dropped=_reasons(dropped),
-                hashes={table: lake.stage(day, table, shard, rows) for table, rows in staged.items()},
+                rows=rows,
+                dropped=add(_reasons(table) for table in dropped),
+                hashes=staging.hashes,
                 notes=tuple(selection.notes),
             )
         )
@@ -250,7 +265,6 @@ def publish(
     """
     lake = Lake(settings.lake_uri)
     sources = {
-        "events": extracted,
         "lifecycles": extracted,
         "verdicts": judged,
         "examples": curated,
@@ -289,17 +303,23 @@ def publish(
 
 
 def harvest(day: date, settings: Settings, on_step: Callable[[str, int, int], None] | None = None) -> Manifest:
-    """All steps of a day, one after the other, in this process.
+    """All steps of a day, one after the other; the shards of ``extract`` over ``harvest.processes`` processes.
 
     Args:
         on_step: called with the step's name, shards done and shards in all.
     """
     tell = on_step or (lambda _step, _done, _all: None)
+    workers = settings.harvest.processes or cpus()
     with database(settings) as url:
         settings = settings.with_postgres(url)
         tell("plan", 0, 1)
-        shards = plan(day, settings).shards
-        extracted = list(_each("extract", shards, tell, partial(extract, day, shards=shards, settings=settings)))
+        shards = plan(day, settings, workers).shards
+        work = partial(extract, day, shards=shards, settings=settings)
+        extracted: list[Manifest] = []
+        tell("extract", 0, shards)
+        for manifest in side_by_side(work, range(shards), min(workers, shards)):
+            extracted.append(manifest)
+            tell("extract", len(extracted), shards)
     tell("check lifecycles", 0, 1)
     checked = [check(day, "lifecycles", extracted, settings)]
     judged = list(_each("judge", shards, tell, lambda shard: judge(day, extracted[shard], settings)))
@@ -341,7 +361,8 @@ def _staged(lake: Lake, day: date, table: str, manifest: Manifest) -> pa.Table:
 
 def _batches(lake: Lake, day: date, table: str, manifests: Iterable[Manifest]) -> Iterator[pa.RecordBatch]:
     for manifest in manifests:
-        yield from batches_of(_staged(lake, day, table, manifest).cast(SCHEMAS[table]))
+        for rows in lake.staged_parts(day, table, _shard(manifest), manifest.hashes[table]):
+            yield from batches_of(rows.cast(SCHEMAS[table]))
 
 
 def _shard(manifest: Manifest) -> int:

@@ -14,8 +14,9 @@ import pytest
 
 from echo_ops.errors import EchoError, InputError, QualityError, UnavailableError
 from echo_ops.events.load import load as load_events
-from echo_ops.lake.tables import TABLES, Lake
+from echo_ops.lake.tables import TABLES, Lake, Staging
 from echo_ops.pipeline import harvest as steps
+from echo_ops.pipeline import spill
 from echo_ops.pipeline.harvest import harvest, published
 from echo_ops.settings import Harvest, Quality, Settings
 from echo_ops.settings import Lake as LakeSection
@@ -37,7 +38,7 @@ def events_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(database_url: str, events_file: Path, tmp_path: Path) -> Settings:
     load_events(database_url, [events_file])
-    shaped = Settings(home=tmp_path, harvest=Harvest(shard_events=800)).with_postgres(database_url)
+    shaped = Settings(home=tmp_path, harvest=Harvest(shard_events=800, processes=1)).with_postgres(database_url)
     assert steps.plan(DAY, shaped).shards >= 2
     return shaped
 
@@ -78,7 +79,10 @@ def test_a_day_is_published_whole_and_a_second_run_changes_nothing(settings: Set
 def test_killed_at_any_write_a_rerun_gives_the_same_rows(settings: Settings, tmp_path: Path) -> None:
     assert in_a_process(harvest, DAY, settings) == 0
     wanted = contents(settings)
-    for method, tables in (("stage", ("events", "lifecycles_profile", "verdicts", "examples")), ("publish", TABLES)):
+    for method, tables in (
+        ("stage", ("lifecycles", "lifecycles_profile", "verdicts", "examples")),
+        ("publish", TABLES),
+    ):
         for table in tables:
             fresh = settings.model_copy(update={"lake": LakeSection(uri=str(tmp_path / f"{method}-{table}"))})
             assert in_a_process(killed_at, method, table, fresh) == -signal.SIGKILL
@@ -88,16 +92,36 @@ def test_killed_at_any_write_a_rerun_gives_the_same_rows(settings: Settings, tmp
 
 def killed_at(method: str, table: str, settings: Settings) -> None:
     """Harvest, and die without a word in the middle of writing ``table``."""
-    write_rows = getattr(Lake, method)
+    owner, name = (Staging, "write") if method == "stage" else (Lake, "publish")
+    write_rows = getattr(owner, name)
 
-    def die_afterwards(lake: Lake, day: date, name: str, *rest: object) -> object:
-        written = write_rows(lake, day, name, *rest)
-        if name == table:
+    def die_afterwards(self: object, *given: object) -> object:
+        written = write_rows(self, *given)
+        if table in given:
             os.kill(os.getpid(), signal.SIGKILL)
         return written
 
-    setattr(Lake, method, die_afterwards)
+    setattr(owner, name, die_afterwards)
     harvest(DAY, settings)
+
+
+@pytest.mark.parametrize(("work", "processes"), [("harvest", 2), ("harvest_in_small_buckets", 1)])
+def test_however_a_day_is_worked_on_its_rows_are_the_same(settings: Settings, work: str, processes: int) -> None:
+    assert in_a_process(harvest, DAY, settings) == 0
+    wanted = contents(settings)
+    harvest_settings = settings.harvest.model_copy(update={"processes": processes})
+    place = LakeSection(uri=str(settings.home / "other"))
+    other = settings.model_copy(update={"lake": place, "harvest": harvest_settings})
+    assert in_a_process(globals()[work], DAY, other) == 0
+    found = contents(other)
+    assert all(found[table] == wanted[table] for table in TABLES if table != "days"), "days holds hashes of files"
+    assert not list(settings.home.glob("spill-*"))
+
+
+def harvest_in_small_buckets(day: date, settings: Settings) -> None:
+    """Harvest, with buckets so small that a shard is spilled."""
+    spill.BUCKET_EVENTS = 300
+    harvest(day, settings)
 
 
 def fails_with(settings: Settings, day: date = DAY) -> tuple[type[EchoError], str]:
