@@ -71,6 +71,32 @@ def events_load(
     report.show(report.loaded(counts))
 
 
+@events_app.command("import")
+def events_import(
+    files: Annotated[list[Path], typer.Argument(help="Files that another tool logged.")],
+    name: Annotated[
+        str, typer.Option("--format", help="continue, tabby, zed or copilot-recording.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="Parquet file for the events.")],
+    key: Annotated[Path | None, typer.Option(help="File with a secret: nobody else can test the pseudonyms.")] = None,
+) -> None:
+    """Read what Continue, Tabby, Zed or VS Code logged into events, and say what the format cannot tell."""
+    from echo_ops.pipeline import report
+    from echo_ops.pipeline.imports import import_files, imported
+
+    for file in files:
+        _must_be_file(file)
+    _must_be_writable(out)
+    with _progress() as progress:
+        bar = progress.add_task("bytes", total=None)
+        result = import_files(
+            name, files, out, key, lambda done, total: progress.update(bar, completed=done, total=total)
+        )
+    for table in imported(result):
+        report.show(table)
+    typer.echo(f"{result.events} events, {result.requests} requests → {out}")
+
+
 @simulate_app.command("events")
 def simulate_events(
     days: Annotated[int, typer.Option(min=1, help="How many days.")],
