@@ -111,17 +111,18 @@ class Gaps:
 
     # --- edits
 
-    def edit(self, edits: list[Edit], now: int, by: str | None = None) -> None:
+    def edit(self, edits: list[Edit], now: int, by: str | None = None, ended: int | None = None) -> None:
         """Apply the edits of one event: simultaneous, ascending, reduced, and each of them a change.
 
         Args:
             edits: offsets are those before the event.
             now: when; ``advance`` comes first.
             by: who made it, where that may be another than who asked: in their gaps it ends the lifecycle.
+            ended: when the last keystroke of it fell, if it took longer.
         """
         if len(edits) > 1 or by is not None:
             self._close_by(edits, now, by)
-        self._times.append(now)
+        self._times.append(now if ended is None else ended)
         self.last_edit = len(self._times) - 1
         if len(edits) == 1:
             start, end, text = edits[0]

@@ -180,9 +180,6 @@ class TrackedText:
             sure: no change went unreported in between.
         """
         view, self._view = self._view, snapshot
-        if self.gaps.due_at() <= now:
-            self._settle_run()
-            self.gaps.advance(now)
         if view is not None and sure and by is None and not self.gaps.unseen:
             stroke = keystroke(view, snapshot)
             if stroke is not None:
@@ -196,6 +193,9 @@ class TrackedText:
     def _typed(self, edit: Edit, low: int, high: int, now: int) -> None:
         """Something was typed or deleted at the caret, which may slide from ``low`` to ``high``."""
         run, start, text = self._run, edit[0], edit[2]
+        if self.gaps.due_at() <= now:
+            self._settle_run()
+            self.gaps.advance(now)
         plain = len(text) < 2 or self.displayed is None
         if run.text and plain and high == start and (low == start or low > run.start) and run.take(edit, now):
             return
@@ -264,7 +264,7 @@ class TrackedText:
         if run.text:
             edit = (run.start, run.start, run.text)
             run.text = ""
-            self.gaps.edit([edit], run.at)
+            self.gaps.edit([edit], run.began, ended=run.ended)
             self._known.apply(*edit)
         if run.view is not None:
             self._known.lay(run.view.start, run.view.text)

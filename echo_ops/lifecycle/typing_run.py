@@ -37,12 +37,13 @@ class Snapshot(NamedTuple):
 class TypingRun:
     """An insertion that grows and shrinks at its end."""
 
-    __slots__ = ("at", "start", "text", "view")
+    __slots__ = ("began", "ended", "start", "text", "view")
 
     def __init__(self) -> None:
         self.start = 0
         self.text = ""  # empty: no run
-        self.at = 0  # time of the last keystroke
+        self.began = 0  # time of the first keystroke
+        self.ended = 0  # and of the last
         self.view: Snapshot | None = None  # what was seen of it last
 
     def take(self, edit: Edit, at: int) -> bool:
@@ -53,7 +54,7 @@ class TypingRun:
             if not text:
                 return False
             if not run:
-                self.start = start
+                self.start, self.began = start, at
             elif start != self.start + len(run):
                 return False
             self.text = run + text
@@ -61,7 +62,7 @@ class TypingRun:
             return False
         else:
             self.text = run[: start - end]
-        self.at = at
+        self.ended = at
         return True
 
 
