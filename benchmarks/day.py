@@ -23,7 +23,9 @@ import psycopg2
 import pyarrow as pa
 
 from echo_ops.events.postgres import dsn
+from echo_ops.pipeline.harvest import Window
 from echo_ops.schema.events import EVENTS
+from echo_ops.settings import Settings
 from echo_ops.sql import statement
 
 Changes = Literal["snapshots", "edits"]
@@ -227,7 +229,7 @@ CREATE TEMPORARY TABLE IF NOT EXISTS copy
     """
 INSERT INTO copy
     SELECT {events}::bigint << 32 | number, template,
-           '{day}'::timestamptz + number * (interval '14 hours' / {copies}), lasts
+           '{day}'::timestamptz + number * (interval '14 hours' / greatest({copies}, 1)), lasts
     FROM generate_series(0, {copies} - 1) AS number
     JOIN (SELECT document_id AS template, max(after) AS lasts FROM template GROUP BY document_id) AS whole
       ON template = format('document-{events}-%s', number * 7919 % {kinds})
@@ -247,3 +249,8 @@ FROM copy JOIN template ON template.document_id = copy.template
 WHERE begun < '{high}' AND begun + lasts >= '{low}' AND begun + after >= '{low}' AND begun + after < '{high}'
 ORDER BY received_at
 """
+
+
+def window() -> Window:
+    """The times whose events a harvest of the day reads."""
+    return Window.of(DAY.date(), Settings())

@@ -24,10 +24,10 @@ import pyarrow.ipc
 
 from echo_ops.errors import UnavailableError
 
-BUCKET_EVENTS = 65_536
-"""Events in memory at once, about: 200 MB with windows of 2 kB and 1 kB, and as much again while they are sorted."""
+BUCKET_EVENTS = 32_768
+"""Events in memory at once, about: 100 MB with windows of 2 kB and 1 kB, and as much again while they are read."""
 
-BUCKET_BYTES = 1 << 28
+BUCKET_BYTES = 1 << 27
 """Bytes in memory at once, where events are larger than that."""
 
 MOST_BUCKETS = 1024
