@@ -25,9 +25,11 @@ OTHERS = (
 )  # fmt: skip
 
 CURSORS = ("<|user_cursor_is_here|>", "<|cursor|>")
-REGIONS = (
-    ("<|editable_region_start|>", "<|editable_region_end|>"),
-    ("<|code_to_edit|>", "<|/code_to_edit|>"),
+MARKED_LINES = (
+    "<|editable_region_start|>",
+    "<|editable_region_end|>",
+    "<|code_to_edit|>",
+    "<|/code_to_edit|>",
 )
 WHOLE_FILE = "<|code_to_edit|>"
 """The marker of the prompt that holds the whole file; the other holds a window."""
@@ -36,7 +38,7 @@ CHANGES = Loss(
     "changes", "only requests are logged: a commit is read from later requests of the file, and is null after the last"
 )
 OFFSETS = Loss("caret, document_length", "windows without offsets: placed by their text")
-OPENED = Loss("opened, closed", f"no editor sessions: an hour's pause of a user ends one ({READ[0]} names none)")
+OPENED = Loss("opened, closed", "no editor sessions: an hour's pause of a user ends one")
 REFUSED = Loss("accepted: false", "not accepted within 10 s: dismissed and typed over are one, both are `rejected`")
 UNANSWERED = Loss("accepted", "missing: shown, and what became of it is not known")
 ANSWERED_AT = Loss("time of the answer", "no createdAt: taken as the time when it was shown")
@@ -124,7 +126,7 @@ def _next_edit(record: Record, pseudonyms: Pseudonyms, notes: Notes) -> Iterator
     if split is None:
         notes.skipped["nextEditOutcome without a cursor in userExcerpts: no context"] += 1
         return
-    prefix, suffix, before, after = split
+    prefix, suffix = split
     path, whole = identity.below(uri, record.may("workspaceDirUri", str))
     notes.losses[PATH] += not whole
     context: Row = {"path": path, "prefix": prefix, "suffix": suffix}
@@ -132,7 +134,8 @@ def _next_edit(record: Record, pseudonyms: Pseudonyms, notes: Notes) -> Iterator
         context |= {"caret": len(prefix), "document_length": len(prefix) + len(suffix)}
     else:
         notes.losses[OFFSETS] += 1
-    proposal = at_caret(record.need("completion", str), before, after)
+    region = _around(prefix, suffix, record.may("originalEditableRange", str) or "")
+    proposal = at_caret(record.need("completion", str), *region) if region else None
     notes.losses[ELSEWHERE] += proposal is None
     yield from _told(record, "elapsed", uri, context, proposal, pseudonyms, notes)
 
@@ -200,17 +203,25 @@ def without_snippets(prefix: str, uri: str) -> str:
     return prefix
 
 
-def _at_cursor(excerpt: str) -> tuple[str, str, str, str] | None:
-    """Text before and behind the cursor; then what of it is in the region that the proposal replaces."""
+def _at_cursor(excerpt: str) -> tuple[str, str] | None:
+    """Text before and behind the cursor, without the marks of the prompt."""
+    for mark in MARKED_LINES:
+        excerpt = excerpt.replace(f"{mark}\n", "", 1) if f"{mark}\n" in excerpt else excerpt.replace(f"\n{mark}", "", 1)
     marks = [mark for mark in CURSORS if excerpt.count(mark) == 1]
     if len(marks) != 1:
         return None
     prefix, suffix = excerpt.split(marks[0])
-    for start, end in REGIONS:
-        if prefix.count(f"{start}\n") == 1 and suffix.count(f"\n{end}") == 1:
-            above, before = prefix.split(f"{start}\n")
-            after, below = suffix.split(f"\n{end}")
-            return above + before, after + below, before, after
+    return prefix, suffix
+
+
+def _around(prefix: str, suffix: str, original: str) -> tuple[str, str] | None:
+    """The lines that a next edit replaces, before and behind the cursor; None where it stands in other lines."""
+    text, caret = prefix + suffix, len(prefix)
+    for start in range(max(0, caret - len(original)), caret + 1):
+        begins = start == 0 or text[start - 1] == "\n"
+        ends = text[start + len(original) :][:1] in ("", "\n")
+        if begins and ends and text.startswith(original, start):
+            return text[start:caret], text[caret : start + len(original)]
     return None
 
 

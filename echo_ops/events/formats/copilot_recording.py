@@ -35,12 +35,11 @@ REASON = "TextModel.setChangeReason"
 CAUSES = {
     **dict.fromkeys(ACCEPTS, "accept"),
     "cursor:type": "typing", "cursor:compositionType": "typing", "cursor:compositionEnd": "typing",
-    "cursor:paste": "paste", "cursor:cut": "cut", "reloadFromDisk": "external", "suggest": "suggest",
-    "snippet": "snippet", "codeAction": "code_action", "rename": "rename", "Chat.applyEdits": "agent",
-    "inlineChat.applyEdits": "agent", "unknown:undo": "undo", "unknown:redo": "redo",
-    "unknown:formatEditsCommand": "format",
+    "cursor:paste": "paste", "cursor:cut": "cut", "suggest": "suggest", "snippet": "snippet", "rename": "rename",
+    "codeAction": "code_action", "unknown:formatEditsCommand": "format", "reloadFromDisk": "external",
+    "Chat.applyEdits": "external", "inlineChat.applyEdits": "external",
 }  # fmt: skip
-"""``cause`` by the source of a change, with its kind or name where it has one."""
+"""``cause`` by the source of a change, with its kind or name where it has one. An agent's is not the user's."""
 
 CAUSE = Loss("changed.metadata", "missing: no cause; an accept is known from its text alone, if it was all accepted")
 VISIBLE = Loss("opened, closed, focused", "tabs shown and hidden, not documents opened and closed: left out")
@@ -62,10 +61,16 @@ def read(sources: Sequence[Source], pseudonyms: Pseudonyms, notes: Notes) -> Ite
         recording: Recording | None = None
         for record in _records(source):
             notes.records += 1
-            recording = recording or _recording(record, source, pseudonyms, notes)
+            if recording is None or record.value.get("kind") == "header":
+                _ends(recording, notes)
+                recording = _recording(record, source, pseudonyms, notes)
             yield from _entry(record, recording, notes)
-        for document in recording.documents.values() if recording else ():
-            notes.skipped[EARLY] += len(document.early)
+        _ends(recording, notes)
+
+
+def _ends(recording: Recording | None, notes: Notes) -> None:
+    for document in recording.documents.values() if recording else ():
+        notes.skipped[EARLY] += len(document.early)
 
 
 def _records(source: Source) -> Iterator[Record]:
@@ -202,10 +207,9 @@ def _changed(record: Record, at: int, document: Document, recording: Recording, 
     yield document.row("changed", at, edits=edits_text(edits), document_length=len(document.text or ""), cause=cause)
     if metadata:
         yield from fetches.answer(metadata, at, document, notes)
-    for number, version, asked_at in document.early[:]:
-        if version <= document.version:
-            document.early.remove((number, version, asked_at))
-            yield from fetches.request(number, version, asked_at, document, recording, notes)
+    early, document.early = document.early, []
+    for number, version, asked_at in early:
+        yield from fetches.request(number, version, asked_at, document, recording, notes)
 
 
 def _edits(record: Record, name: str = "edit") -> list[Edit]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,7 @@ import pytest
 from echo_ops.errors import InputError
 from echo_ops.events.formats import FORMATS, continue_dev, copilot_recording, fetches, read, tabby, zed
 from echo_ops.events.formats.identity import UNKNOWN_USER, Pseudonyms
-from echo_ops.events.formats.port import Notes, Source
+from echo_ops.events.formats.port import Loss, Notes, Source
 
 FIXTURES = Path(__file__).parent / "fixtures"
 FILES = {
@@ -206,6 +207,29 @@ def test_a_next_edit_at_the_cursor_is_a_proposal_and_another_is_none() -> None:
     assert other["document_id"] == first["document_id"]
 
 
+@pytest.mark.parametrize(
+    ("original", "completion", "proposal"),
+    [
+        ("b = ", "b = 2", "2"),  # some of the lines between the marks
+        ("b = \nc", "b = 2\nc", "2"),
+        ("b = \nc", "b = 2\nd", None),
+        ("a\nb = ", "a\nb = 2", "2"),
+        ("c", "b", None),  # prefetched for other lines
+        ("", "x", None),
+        ("b =", "b =2", None),
+    ],
+)
+def test_a_next_edit_replaces_its_original_lines(
+    tmp_path: Path, original: str, completion: str, proposal: str | None
+) -> None:
+    row = lines("continue-next-edit.jsonl")[0]
+    row["userExcerpts"] = "<|code_to_edit|>\na\nb = <|cursor|>\nc\n<|/code_to_edit|>"
+    row |= {"originalEditableRange": original, "completion": completion}
+    rows = events("continue", written(tmp_path, [row]))[0]
+    assert (rows[0]["prefix"], rows[0]["suffix"]) == ("a\nb = ", "\nc")
+    assert rows[1].get("proposal") == proposal
+
+
 def test_a_window_of_a_next_edit_has_no_offsets(tmp_path: Path) -> None:
     row = lines("continue-next-edit.jsonl")[0]
     row["userExcerpts"] = "a\n<|editable_region_start|>\nb = <|user_cursor_is_here|>\n<|editable_region_end|>\nc"
@@ -239,6 +263,20 @@ def test_created_at_dates_the_answer(tmp_path: Path) -> None:
 def test_an_aborted_next_edit_was_not_shown(tmp_path: Path) -> None:
     row = {**lines("continue-next-edit.jsonl")[0], "aborted": True}
     assert kinds(events("continue", written(tmp_path, [row]))[0]) == ["requested"]
+
+
+def test_a_session_lasts_as_long_as_its_user_goes_on(tmp_path: Path) -> None:
+    row = lines("continue-autocomplete.jsonl")[0]
+    log = [{**row, "timestamp": START + 3_000_000 * step, "completionId": str(step)} for step in range(4)]
+    assert len({row["session_id"] for row in events("continue", written(tmp_path, log))[0]}) == 1
+
+
+def test_a_user_is_known_by_the_account_else_by_the_machine(tmp_path: Path) -> None:
+    row = lines("continue-autocomplete.jsonl")[0]
+    log = [row, {**row, "userId": ""}, {**row, "userId": "", "uniqueId": ""}]
+    users = {row["user_id"] for row in events("continue", written(tmp_path, log))[0]}
+    names = Pseudonyms()
+    assert users == {names.user("alice@example.com"), names.user("machine-1"), UNKNOWN_USER}
 
 
 def test_a_pause_of_an_hour_begins_a_session_and_files_of_one_session_share_it(tmp_path: Path) -> None:
@@ -313,6 +351,19 @@ def test_zed_excerpts_claim_no_whole_text() -> None:
     excerpt = next(row for row in fixture("zed")[0] if row.get("request_id", "").endswith("03"))
     assert excerpt["caret"] == len(excerpt["prefix"].encode()) + 1
     assert excerpt["caret"] + len(excerpt["suffix"].encode()) == excerpt["document_length"] - 1
+
+
+def test_a_zed_excerpt_from_the_first_row_has_its_whole_prefix() -> None:
+    excerpt = next(row for row in fixture("zed")[0] if row.get("request_id", "").endswith("02"))
+    assert excerpt["caret"] == len(excerpt["prefix"].encode())
+    assert excerpt["caret"] + len(excerpt["suffix"].encode()) == excerpt["document_length"] - 1
+
+
+def test_the_commit_of_a_zed_example_is_a_second_later() -> None:
+    rows = events("zed", FIXTURES / "zed.jsonl")[0]
+    at = {row["kind"]: row["occurred_at"] for row in rows if row["document_id"] == rows[0]["document_id"]}
+    assert at["changed"] - at["requested"] == 1_000_000
+    assert at["requested"] == (START + 250) * 1000
 
 
 def test_zed_reasons_of_rejection() -> None:
@@ -467,11 +518,66 @@ def test_another_start_of_the_editor_counts_requests_anew(tmp_path: Path) -> Non
     assert [row["seq"] for row in rows] == [0, 1, 0, 1]
 
 
+def test_a_request_for_an_earlier_version_is_skipped(tmp_path: Path) -> None:
+    change = {"kind": "changed", "id": 0, "time": 2, "v": 2, "edit": [[3, 3, "x"]]}
+    rows, notes = events("copilot-recording", written(tmp_path, recording(change, fetched(1, 1))))
+    assert kinds(rows) == ["opened", "changed"]
+    assert +notes.skipped == {fetches.LATE: 1}
+
+
+def test_a_cancelled_result_was_not_shown_even_if_there_is_one(tmp_path: Path) -> None:
+    item = {"range": "[1,4 -> 1,4]", "text": "def"}
+    log = recording(fetched(1, 1), fetched(1, 1, "end", error="canceled", result=[item]))
+    rows, notes = events("copilot-recording", written(tmp_path, log))
+    assert kinds(rows) == ["opened", "requested"]
+    assert notes.losses[fetches.NOT_SHOWN] == 1
+
+
+def test_a_proposal_is_accepted_once(tmp_path: Path) -> None:
+    item = {"range": "[1,4 -> 1,4]"}
+    accept = {"source": "inlineCompletionAccept"}
+    log = recording(
+        fetched(1, 1),
+        fetched(1, 1, "end", result=[{**item, "text": "one"}]),
+        fetched(2, 1),
+        fetched(2, 1, "end", result=[{**item, "text": "two"}]),
+        {"kind": "changed", "id": 0, "time": 10, "v": 2, "edit": [[3, 3, "two"]], "metadata": accept},
+        {"kind": "changed", "id": 0, "time": 11, "v": 3, "edit": [[3, 3, "?"]], "metadata": accept},
+        {"kind": "changed", "id": 0, "time": 12, "v": 4, "edit": [[3, 3, "!"]], "metadata": accept},
+    )
+    rows, notes = events("copilot-recording", written(tmp_path, log))
+    accepted = [row["request_id"] for row in rows if row["kind"] == "accepted"]
+    assert accepted == [rows[3]["request_id"], rows[1]["request_id"]]
+    assert +notes.skipped == {fetches.UNPROPOSED: 1}
+
+
+def test_recordings_in_one_file_are_apart(tmp_path: Path) -> None:
+    other = recording(fetched(1, 1))
+    other[0]["uuid"] = "w"
+    rows = events("copilot-recording", written(tmp_path, [*recording(fetched(1, 1)), *other]))[0]
+    assert [row["seq"] for row in rows] == [0, 1, 0, 1]
+    assert len({row["document_id"] for row in rows}) == len({row["session_id"] for row in rows}) == 2
+
+
 def test_windows_are_not_cut_inside_a_character(tmp_path: Path) -> None:
     log = recording()
-    log[2]["content"] = "🚪" * 10_000
-    log.append({"kind": "selectionChanged", "id": 0, "time": 2, "selection": [[10_001, 10_001 + 1]]})
+    log[2]["content"] = "🚪" * 5000 + "x" + "🚪" * 5000
+    log.append({"kind": "selectionChanged", "id": 0, "time": 2, "selection": [[9999, 10_001]]})
     row = events("copilot-recording", written(tmp_path, [*log, fetched(1, 1)]))[0][-1]
     assert "\ufffd" not in row["prefix"] + row["suffix"]
-    assert row["caret"] == 10_002
-    assert len(row["prefix"]) == len(row["suffix"]) == 4096
+    assert row["caret"] == 10_001
+    assert (len(row["prefix"]), len(row["suffix"])) == (4096, 4096)
+    log[2]["content"] = "x" + "🚪" * 5000
+    row = events("copilot-recording", written(tmp_path, [*log[:3], fetched(1, 1)]))[0][-1]
+    assert row["suffix"] == "x" + "🚪" * 4095
+
+
+# --- docs
+
+
+@pytest.mark.parametrize("module", [continue_dev, tabby, zed, copilot_recording, fetches])
+def test_the_docs_name_every_loss(module: ModuleType) -> None:
+    page = (Path(__file__).parents[3] / "docs/concepts/foreign-formats.md").read_text()
+    losses = [value for value in vars(module).values() if isinstance(value, Loss)]
+    assert losses
+    assert [loss for loss in losses if f"| {loss.field} | {loss.meaning} |" not in page] == []

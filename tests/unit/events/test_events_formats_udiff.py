@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 from echo_ops.events.formats import udiff
 
 LINES = st.lists(
-    st.sampled_from(["a\n", "b\n", "é\n", "ü\n", "\n", "    x\n", "🚪 y\n", "-- z\n", "++ z\n", "@@ -1 +1 @@\n", "f\x0cf\n"]), max_size=12
+    st.sampled_from(
+        ["a\n", "b\n", "é\n", "ü\n", "\n", "    x\n", "🚪 y\n", "-- z\n", "++ z\n", "@@ -1 +1 @@\n", "f\x0cf\n"]
+    ),
+    max_size=12,
 )
 
 
@@ -31,6 +34,15 @@ def test_a_patch_gives_the_text_that_it_was_made_of(old: list[str], new: list[st
 def test_edits_are_reduced_to_whole_characters() -> None:
     changes, _ = udiff.edits("--- a/f\n+++ b/f\n@@ -1 +1 @@\n-é\n+è\n", "f", "é\n".encode())
     assert changes == [(0, 2, "è".encode())]
+
+
+def test_edits_are_in_bytes() -> None:
+    assert udiff.edits("--- a/f\n+++ b/f\n@@ -1 +1 @@\n-éa\n+éb\n", "f", "éa\n".encode())[0] == [(2, 3, b"b")]
+
+
+def test_lines_that_look_like_headers_are_content_while_the_hunk_goes_on() -> None:
+    old, new = ["-- a/g\n", "x\n"], ["++ b/g\n", "x\n"]
+    assert udiff.edits(patch(old, new), "f.py", b"-- a/g\nx\n") == ([(0, 4, b"++ b")], 0)
 
 
 def test_a_hunk_is_placed_where_its_line_number_is_nearest() -> None:
