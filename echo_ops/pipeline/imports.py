@@ -23,6 +23,9 @@ GROUP_ROWS = 20_000
 GROUP_CHARACTERS = 32 * 2**20
 """A row group is written when it has so many rows, or so much text: that bounds the memory."""
 
+PROGRESS_BYTES = 2**20
+"""Bytes between two reports of progress: one for each line takes as long as the import."""
+
 LEAST_KEY = 16
 """Bytes of a key for pseudonyms at least."""
 
@@ -58,12 +61,14 @@ def import_files(
     """
     if any(path.resolve() == out.resolve() for path in paths):
         raise InputError(f"{out} is also read; name another file for --out")
-    total, seen = sum(path.stat().st_size for path in paths), 0
+    total, seen, reported = sum(path.stat().st_size for path in paths), 0, 0
 
     def told(size: int) -> None:
-        nonlocal seen
+        nonlocal seen, reported
         seen += size
-        progress(seen, total)
+        if seen - reported >= PROGRESS_BYTES:
+            reported = seen
+            progress(seen, total)
 
     notes = Notes()
     rows = read(name, [Source(path, told) for path in paths], Pseudonyms(_secret(key)), notes)
@@ -79,6 +84,7 @@ def import_files(
                 f"{', '.join(map(str, paths))}: no request for a completion in {notes.records} records"
                 f"{f' ({reasons})' if reasons else ''}; nothing was written"
             )
+    progress(seen, total)
     notes.losses[UNKEYED] += 0 if key else events
     return Imported(len(paths), events, requests, notes)
 

@@ -173,7 +173,7 @@ def _of_document(
         yield _opened(document, record.need("content", str), record.may("v", int) or 0, at)
     elif kind == "storeContent":
         if document.text is not None:
-            recording.contents[record.need("contentId", str)] = document.text
+            recording.contents[record.need("contentId", str)] = document.content()
     elif kind == "restoreContent":
         content = recording.contents.get(record.need("contentId", str))
         if content is None:
@@ -192,7 +192,7 @@ def _of_document(
 
 def _opened(document: Document, content: str, version: int, at: int) -> Row:
     document.opens(content, version)
-    return document.row("opened", at, prefix="", suffix=content, caret=0, document_length=len(document.text or ""))
+    return document.row("opened", at, prefix="", suffix=content, caret=0, document_length=document.length)
 
 
 def _changed(record: Record, at: int, document: Document, recording: Recording, notes: Notes) -> Iterator[Row]:
@@ -204,7 +204,7 @@ def _changed(record: Record, at: int, document: Document, recording: Recording, 
         return
     notes.losses[CAUSE] += metadata is None
     cause = _cause(metadata) if metadata else None
-    yield document.row("changed", at, edits=edits_text(edits), document_length=len(document.text or ""), cause=cause)
+    yield document.row("changed", at, edits=edits_text(edits), document_length=document.length, cause=cause)
     if metadata:
         yield from fetches.answer(metadata, at, document, notes)
     early, document.early = document.early, []
@@ -230,11 +230,11 @@ def _cause(reason: Record) -> str | None:
 def _selected(record: Record, at: int, document: Document, notes: Notes) -> Iterator[Row]:
     ranges = record.need("selection", list)
     valid = all(isinstance(each, list) and [type(part) for part in each] == [int, int] for each in ranges)
-    if not valid or not ranges or document.text is None or not 0 <= ranges[0][1] <= len(document.text):
+    if not valid or not ranges or document.text is None or not 0 <= ranges[0][1] <= document.length:
         return
     notes.losses[SELECTION] += len(ranges) > 1 or ranges[0][0] != ranges[0][1]
     document.caret = ranges[0][1]
-    yield document.row("selection_changed", at, caret=document.caret, document_length=len(document.text))
+    yield document.row("selection_changed", at, caret=document.caret, document_length=document.length)
 
 
 def _document_event(record: Record, at: int, document: Document, recording: Recording, notes: Notes) -> Iterator[Row]:
@@ -266,4 +266,4 @@ def _next_edit(record: Record, recording: Recording, notes: Notes) -> Iterator[R
     at = recording.last + 1_000_000
     if not document.change(edits, document.version + 1):
         raise InputError(f"{record.where}: an edit outside the document, whose text ends before it")
-    yield document.row("changed", at, edits=edits_text(edits), document_length=len(document.text or ""))
+    yield document.row("changed", at, edits=edits_text(edits), document_length=document.length)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from echo_ops.events.formats.port import Loss, Notes, Record, Row, derived_uuid
-from echo_ops.events.formats.recorded import Document, Recording, Shown, offsets
+from echo_ops.events.formats.recorded import Document, Recording, Shown
 from echo_ops.schema.events import Kind
 
 ACCEPTS: dict[str, Kind] = {
@@ -68,7 +68,7 @@ def result(record: Record, recording: Recording, notes: Notes) -> Iterator[Row]:
         return
     item = Record({"item": items[0]}, f"{end.where}, result 0").inner("item")
     text = item.may("text", str)
-    start, stop = offsets(asked.text, item.may("range", str) or "") or (None, None)
+    start, stop = asked.offsets(item.may("range", str) or "") or (None, None)
     document.shown.append(Shown(asked.request_id, text or ""))
     notes.losses[ELSEWHERE] += bool(item.may("isInlineEdit", bool))
     yield document.row(

@@ -18,16 +18,30 @@ WINDOW = 8192
 REMEMBERED = 16
 """Requests of a document that wait for their result, or whose proposal may still be accepted."""
 
-_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
 _RANGE = re.compile(r"^\[(\d+),(\d+) -> (\d+),(\d+)\]$")
+_UTF16 = "utf-16-le"
+_BREAK = "\n".encode(_UTF16)
 
 
 @dataclass
 class Asked:
-    """A request that has no result yet, with the text that its ranges count in."""
+    """A request that has no result yet, with the state that its ranges count in."""
 
     request_id: str
-    text: str
+    text: bytes
+    caret: int
+
+    def offsets(self, range_: str) -> tuple[int, int] | None:
+        """Offsets of VS Code's ``[line,column -> line,column]``, which counts from 1; None where it is outside."""
+        found = _RANGE.match(range_)
+        if found is None:
+            return None
+        first, left, last, right = (int(number) for number in found.groups())
+        starts = _line_start(self.text, first - 1, self.caret), _line_start(self.text, last - 1, self.caret)
+        if starts[0] is None or starts[1] is None or left < 1 or right < 1:
+            return None
+        start, end = starts[0] + left - 1, starts[1] + right - 1
+        return (start, end) if start <= end <= len(self.text) // 2 else None
 
 
 @dataclass
@@ -44,7 +58,7 @@ class Document:
 
     path: str
     common: Row
-    text: str | None = None  # one character a UTF-16 unit; None: not known
+    text: bytearray | None = None  # UTF-16, two bytes a unit; None: not known
     version: int = 0
     caret: int = 0
     seq: int = 0
@@ -62,7 +76,7 @@ class Document:
 
     def opens(self, content: str, version: int) -> None:
         """The document has this content now, whatever it had."""
-        self.text, self.version, self.caret = units(content), version, 0
+        self.text, self.version, self.caret = bytearray(content.encode(_UTF16, "surrogatepass")), version, 0
         self.early.clear()
         self.asked.clear()
         self.shown.clear()
@@ -75,33 +89,44 @@ class Document:
         edits = sorted(edits, key=lambda edit: edit[:2])
         last = 0
         for start, end, _ in edits:
-            if not last <= start <= end <= len(text):
+            if not last <= start <= end <= self.length:
                 self.text = None
                 return False
             last = end
-        for start, end, new in reversed(edits):
-            text = text[:start] + units(new) + text[end:]
-        grown = sum(len(units(new)) - (end - start) for start, end, new in edits[:-1])
-        self.caret = edits[-1][0] + grown + len(units(edits[-1][2])) if edits else self.caret
-        self.text, self.edits = text, edits
+        grown = 0
+        for start, end, new in edits:
+            replacement = new.encode(_UTF16, "surrogatepass")
+            text[2 * (start + grown) : 2 * (end + grown)] = replacement
+            self.caret = start + grown + len(replacement) // 2
+            grown += len(replacement) // 2 - (end - start)
+        self.edits = edits
         return True
+
+    @property
+    def length(self) -> int:
+        """UTF-16 units of the text."""
+        return len(self.text or b"") // 2
+
+    def content(self) -> str:
+        """The whole text."""
+        return (self.text or b"").decode(_UTF16, "surrogatepass")
 
     def window(self) -> Row:
         """The columns of a request at the caret."""
-        text, caret = self.text or "", min(self.caret, len(self.text or ""))
-        start, stop = max(0, caret - WINDOW), min(len(text), caret + WINDOW)
+        text, caret = self.text or bytearray(), min(self.caret, self.length)
+        start, stop = max(0, caret - WINDOW), min(self.length, caret + WINDOW)
         start += start > 0 and _is_low(text, start)
-        stop -= stop < len(text) and _is_low(text, stop)
+        stop -= stop < self.length and _is_low(text, stop)
         return {
-            "prefix": text[start:caret],
-            "suffix": text[caret:stop],
+            "prefix": text[2 * start : 2 * caret].decode(_UTF16, "surrogatepass"),
+            "suffix": text[2 * caret : 2 * stop].decode(_UTF16, "surrogatepass"),
             "caret": caret,
-            "document_length": len(text),
+            "document_length": self.length,
         }
 
     def asks(self, number: int, request_id: str) -> None:
         """A request was made in the present state."""
-        self.asked[number] = Asked(request_id, self.text or "")
+        self.asked[number] = Asked(request_id, bytes(self.text or b""), min(self.caret, self.length))
         while len(self.asked) > REMEMBERED:
             self.asked.popitem(last=False)
 
@@ -135,28 +160,32 @@ class Recording:
         return derived_uuid("recording", self.name, str(self.runs))
 
 
-def units(text: str) -> str:
-    """One character a UTF-16 unit."""
-    return text if text.isascii() else _ASTRAL.sub(_surrogates, text)
+def _line_start(text: bytes, line: int, near: int) -> int | None:
+    """Where a line begins, in units; found from an offset that is near. Lines end in a line feed, as VS Code's do."""
+    here = text[: 2 * near].decode(_UTF16, "surrogatepass").count("\n")
+    at: int | None = _before(text, 2 * near)
+    while at is not None and here < line:
+        at, here = _behind(text, at), here + 1
+    while at is not None and here > line:
+        at, here = _before(text, at - 2), here - 1
+    return None if at is None or line < 0 else at // 2
 
 
-def offsets(text: str, range_: str) -> tuple[int, int] | None:
-    """Offsets of VS Code's ``[line,column -> line,column]``, which counts from 1; None where it is none of the text."""
-    found = _RANGE.match(range_)
-    if found is None:
-        return None
-    first, left, last, right = (int(number) for number in found.groups())
-    starts = [0, *(each.end() for each in re.finditer(r"\r\n|\r|\n", text))]
-    if not (1 <= first <= len(starts) and 1 <= last <= len(starts) and left >= 1 and right >= 1):
-        return None
-    start, end = starts[first - 1] + left - 1, starts[last - 1] + right - 1
-    return (start, end) if start <= end <= len(text) else None
+def _behind(text: bytes, start: int) -> int | None:
+    """The byte behind the next line break; two bytes of two units are none."""
+    at = text.find(_BREAK, start)
+    while at % 2 and at > 0:
+        at = text.find(_BREAK, at + 1)
+    return None if at < 0 else at + 2
 
 
-def _is_low(text: str, at: int) -> bool:
-    return "\udc00" <= text[at] <= "\udfff"
+def _before(text: bytes, stop: int) -> int:
+    """The byte behind the last line break before ``stop``, else 0."""
+    at = text.rfind(_BREAK, 0, stop)
+    while at % 2 and at > 0:
+        at = text.rfind(_BREAK, 0, at + 1)
+    return max(at + 2, 0) if at >= 0 else 0
 
 
-def _surrogates(match: re.Match[str]) -> str:
-    point = ord(match.group()) - 0x10000
-    return chr(0xD800 + (point >> 10)) + chr(0xDC00 + (point & 0x3FF))
+def _is_low(text: bytearray, at: int) -> bool:
+    return 0xDC <= text[2 * at + 1] <= 0xDF

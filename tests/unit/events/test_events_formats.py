@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 
 from echo_ops.errors import InputError
-from echo_ops.events.formats import FORMATS, continue_dev, copilot_recording, fetches, read, tabby, zed
+from echo_ops.events.formats import FORMATS, continue_dev, copilot_recording, fetches, port, read, tabby, zed
 from echo_ops.events.formats.identity import UNKNOWN_USER, Pseudonyms
 from echo_ops.events.formats.port import Loss, Notes, Source
 
@@ -140,6 +140,24 @@ def test_unknown_versions_and_kinds_are_refused_with_line_value_and_remedy(
     good = lines(FILES[name][0])[0]
     with pytest.raises(InputError, match=says):
         events(name, written(tmp_path, [good, record]))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_line_without_an_end_is_refused_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(port, "LONGEST_LINE", 2**20)
+    file = tmp_path / "log.jsonl"
+    file.write_bytes(b'{"kind": "' + b"x" * 2**20)
+    with pytest.raises(InputError, match=r"log\.jsonl, line 1: longer than 1 MiB"):
+        events(name, file)
+
+
+def test_a_byte_order_mark_and_blank_lines_are_no_records(tmp_path: Path) -> None:
+    file = tmp_path / "log.jsonl"
+    text = (FIXTURES / "tabby.jsonl").read_bytes().replace(b"\n", b"\r\n\r\n")
+    file.write_bytes(b"\xef\xbb\xbf" + text)
+    assert events("tabby", file)[0] == fixture("tabby")[0]
 
 
 def test_half_a_character_becomes_a_replacement_character(tmp_path: Path) -> None:
