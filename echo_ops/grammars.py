@@ -28,8 +28,6 @@ GRAMMARS: dict[str, tuple[str, str]] = {
 Frame = tuple[str, str]
 """What is put before and after a window so that it parses: it may begin or end inside a docstring or a comment."""
 
-BARE: Frame = ("", "")
-
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -37,7 +35,8 @@ class Window:
 
     root: Node
     start: int  # byte at which the middle begins
-    frame: Frame
+    end: int  # byte at which it ends
+    text: bytes  # what was parsed, with the frame
 
 
 @cache
@@ -63,15 +62,26 @@ def parse(language: str | None, before: str, middle: str, after: str) -> Window 
     if grammar is None:
         return None
     text = before + middle + after
-    root = grammar.parse(text.encode()).root_node
-    bare = fewest = errors(root)
-    best = BARE
-    for frame in _frames(language, text) if bare > 1 else ():
-        framed = grammar.parse("".join((frame[0], text, frame[1])).encode()).root_node
-        count = errors(framed)
-        if count < fewest and count <= bare / 2:
-            root, fewest, best = framed, count, frame
-    return Window(root, len((best[0] + before).encode()), best)
+    data = text.encode()
+    root = grammar.parse(data).root_node
+    bare = errors(root)
+    start = len(before.encode())
+    for opening, closing in _frames(language, text) if bare > 1 else ():
+        framed = (opening + text + closing).encode()
+        better = grammar.parse(framed).root_node
+        if errors(better) <= bare / 2:
+            root, data = better, framed
+            start += len(opening)
+            break
+    return Window(root, start, start + len(middle.encode()), data)
+
+
+def without_middle(language: str | None, window: Window) -> Node:
+    """The same window, parsed without its middle."""
+    grammar = parser(language)
+    if grammar is None:
+        raise ValueError(f"no grammar for {language}")
+    return grammar.parse(window.text[: window.start] + window.text[window.end :]).root_node
 
 
 def errors(node: Node) -> int:

@@ -26,6 +26,7 @@ from pydantic_settings import (
 from echo_ops.errors import InputError
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Least = Literal["exact", "inferred"]
 
 
 class Section(BaseModel):
@@ -81,8 +82,30 @@ class Teacher(Section):
     api_key: SecretStr | None = Field(None, description="bearer token for the teacher's URL")
     concurrency: int = Field(64, ge=1, le=1024, description="requests in flight")
     timeout: float = Field(60.0, gt=0, description="seconds before a request to the teacher is given up and retried")
-    retries: int = Field(4, ge=0, description="tries after the first, on 429, 5xx and broken connections")
-    max_requests: int | None = Field(None, ge=0, description="requests per run at most; beyond, the step stops cleanly")
+    retries: int = Field(
+        4, ge=0, description="tries after the first, on 429, 5xx, broken connections and timeouts; waits double"
+    )
+    patience: float = Field(
+        300.0,
+        ge=0,
+        description="seconds that a teacher which has answered before is waited for when it is gone; it may restart",
+    )
+    max_requests: int | None = Field(
+        None,
+        ge=0,
+        description="requests that a day may cost, over all shards, retries and reruns, or one `refine`; beyond, the "
+        "step stops, and what was answered is kept",
+    )
+    max_tokens: int | None = Field(
+        None, ge=0, description="the same in prompt and output tokens; what is in flight then is still paid for"
+    )
+    price_input: float = Field(0.0, ge=0, description="price of a million prompt tokens, for reports; 0: not shown")
+    price_output: float = Field(0.0, ge=0, description="price of a million output tokens, for reports")
+    prompt: str | None = Field(
+        None,
+        pattern=r"^[\w.-]+([/@][\w.-]+)?$",
+        description="prompt in MLflow's registry, `NAME@ALIAS` or `NAME/VERSION`, resolved once per run; unset: our own",
+    )
     context_characters: int = Field(2000, ge=100, description="characters of the context's tail that the teacher sees")
     max_invalid_share: Share = Field(
         0.05,
@@ -94,13 +117,60 @@ class Curation(Section):
     """What is worth learning."""
 
     max_lesson_characters: int = Field(2000, ge=1, description="a longer lesson is dropped: no completion is that long")
+    confidence_of_edits: Least = Field(
+        "inferred", description="least confidence of a commit that was told by edits: exact or inferred"
+    )
+    confidence_of_snapshots: Least = Field("inferred", description="the same, of a commit that was read off snapshots")
+    confidence_of_requests: Least = Field(
+        "exact",
+        description="the same, of a commit that only later requests tell of: these are at best inferred, and a third "
+        "of them is wrong, so by default none teaches",
+    )
     min_probability: Share = Field(
         0.0,
         description="probability below which a teacher's cut or verdict is not believed; syntax has none and passes",
     )
-    max_per_user: int = Field(2000, ge=1, description="lessons per user and day at most")
+    max_unknown_share: Share = Field(
+        0.3,
+        description="share of a lesson's names that may come from nowhere; windows hide imports, so some do rightly",
+    )
+    min_unknown_names: int = Field(2, ge=1, description="names from nowhere below which no lesson is dropped for them")
+    min_student_nats: float | None = Field(
+        None, ge=0, description="nats a character under the student below which a lesson is too easy; unset: not asked"
+    )
+    max_student_nats: float | None = Field(
+        None, ge=0, description="nats a character under the student above which a lesson is too hard; unset: not asked"
+    )
+    near_duplicate: Share | None = Field(
+        0.8,
+        description="similarity of context and lesson from which two lessons are one (the newest) and a lesson is too "
+        "close to an evaluation row; unset: only equal ones",
+    )
+    evaluation_sets: tuple[Path, ...] = Field(
+        (), description="JSON list of JSONL files with evaluation sets, no lesson of which is learned"
+    )
+    max_evaluation_overlap: Share = Field(
+        0.5, description="share of a lesson's shingles that an evaluation set may hold"
+    )
+    max_per_user: int = Field(
+        2000, ge=1, description="lessons per user and day at most: some times what a busy day holds, against machines"
+    )
+    max_per_repository: int = Field(
+        20_000, ge=1, description="lessons per repository and day at most: ten busy users' worth"
+    )
     void_share: Share = Field(
         0.15, description="share of silence lessons per day at most; more teaches a model to say nothing"
+    )
+    length_share: Share = Field(
+        0.5,
+        description="share of lessons of one length (to 8, 32, 128, 512 characters, longer) per day at most: the "
+        "shortest crowd out the others and save the least typing",
+    )
+    language_share: Share = Field(
+        1.0, description="share of lessons of one language per day at most; 1: the mix that users ask for"
+    )
+    balanced_from: int = Field(
+        1000, ge=0, description="lessons of a length or a language that these shares never take away"
     )
     evaluation_share: Share = Field(0.15, description="share of repositories (or users, or documents) held out")
     split_by: Literal["auto", "repository", "user", "document"] = Field(

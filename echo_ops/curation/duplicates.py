@@ -1,12 +1,16 @@
-"""One commit counts once, and so does one lesson. Decided on keys, which hold hashes and no text."""
+"""One commit counts once, and so does one lesson. Decided on scores, which hold hashes and no text."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import blake2b
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from echo_ops.curation import near
 from echo_ops.curation.reasons import Reason
+from echo_ops.settings import Curation
 
 Dropped = dict[str, Reason]
 """request_id → why."""
@@ -28,19 +32,51 @@ def content_key(language: str | None, prefix: str, lesson: str, suffix: str) -> 
     return _digest(language or "", *(" ".join(part.split()) for part in parts))
 
 
-def overlapping(keys: pa.Table) -> Dropped:
-    """All but the first request of each commit: the first one holds the others' text."""
-    return _repeated(keys, "commit_key", Reason.OVERLAP, newest=False)
+def overlapping(scores: pa.Table) -> Dropped:
+    """All but the first request of each commit: the first one was asked for all of it, the others for its rest."""
+    return _all_but_first(_by_time(scores, "ascending"), "commit_key", Reason.OVERLAP)
 
 
-def repeated(keys: pa.Table) -> Dropped:
-    """All but the newest request of each content: habits change."""
-    return _repeated(keys, "content_key", Reason.DUPLICATE, newest=True)
+def repeated(scores: pa.Table, settings: Curation) -> Dropped:
+    """All but the newest request of each content, exactly the same or nearly: habits change.
+
+    Args:
+        scores: columns ``request_id``, ``requested_at``, ``content_key``, ``signature``; of a day, or of many.
+        settings: ``near_duplicate``.
+    """
+    newest_first = _by_time(scores, "descending")
+    dropped = _all_but_first(newest_first, "content_key", Reason.DUPLICATE)
+    left = without(newest_first, dropped)
+    return dropped | _picked(left, near.repeats, settings, Reason.NEAR_DUPLICATE)
 
 
-def _repeated(keys: pa.Table, column: str, reason: Reason, newest: bool) -> Dropped:
-    order = "descending" if newest else "ascending"
-    ordered = keys.sort_by([("requested_at", order), ("request_id", order)])
+def without(scores: pa.Table, dropped: Dropped) -> pa.Table:
+    """The rows whose ``request_id`` is not among the dropped."""
+    return scores.filter(pc.invert(pc.is_in(scores["request_id"], value_set=pa.array(list(dropped), pa.string()))))
+
+
+def contaminated(train: pa.Table, evaluation: pa.Table, settings: Curation) -> Dropped:
+    """Rows to learn from that are the same as one to evaluate on, or nearly.
+
+    Args:
+        train: columns ``request_id``, ``content_key``, ``signature``.
+        evaluation: the same columns, of the same day or window.
+        settings: ``near_duplicate``.
+    """
+    same = train.filter(pc.is_in(train["content_key"], value_set=evaluation["content_key"].combine_chunks()))
+    dropped = dict.fromkeys(same["request_id"].to_pylist(), Reason.CONTAMINATED)
+
+    def resembling(signatures: pa.ChunkedArray, threshold: float) -> set[int]:
+        return near.resembling(signatures, evaluation["signature"], threshold)
+
+    return dropped | _picked(train, resembling, settings, Reason.CONTAMINATED)
+
+
+def _by_time(scores: pa.Table, order: str) -> pa.Table:
+    return scores.sort_by([("requested_at", order), ("request_id", order)])
+
+
+def _all_but_first(ordered: pa.Table, column: str, reason: Reason) -> Dropped:
     seen: set[str] = set()
     dropped: Dropped = {}
     for request_id, key in zip(ordered["request_id"].to_pylist(), ordered[column].to_pylist(), strict=True):
@@ -48,6 +84,16 @@ def _repeated(keys: pa.Table, column: str, reason: Reason, newest: bool) -> Drop
             dropped[request_id] = reason
         seen.add(key)
     return dropped
+
+
+def _picked(
+    rows: pa.Table, pick: Callable[[pa.ChunkedArray, float], set[int]], settings: Curation, reason: Reason
+) -> Dropped:
+    """The rows whose signatures are picked; none where near-duplicates are not looked for."""
+    if settings.near_duplicate is None:
+        return {}
+    ids = rows["request_id"].to_pylist()
+    return {ids[number]: reason for number in sorted(pick(rows["signature"], settings.near_duplicate))}
 
 
 def _digest(*parts: str) -> str:

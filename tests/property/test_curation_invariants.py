@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from echo_ops.curation.curate import assemble, refine, select
-from echo_ops.schema.lifecycles import CLOSE_REASONS, CONFIDENCES, LIFECYCLES
+from echo_ops.schema.lifecycles import CLOSE_REASONS, CONFIDENCES, EVIDENCES, LIFECYCLES
 from echo_ops.schema.verdicts import VERDICTS, VERDICTS_OF_A_TEACHER
 from echo_ops.settings import Curation
 from echo_ops.teacher.cutpoints import MAX_CUTS, cut_points
@@ -24,6 +24,13 @@ SETTINGS = st.builds(
     Curation,
     max_lesson_characters=st.integers(1, 30),
     max_per_user=st.integers(1, 5),
+    max_per_repository=st.integers(1, 5),
+    confidence_of_requests=st.sampled_from(["exact", "inferred"]),
+    max_unknown_share=st.floats(0, 1),
+    near_duplicate=st.none() | st.floats(0, 1),
+    length_share=st.floats(0, 1),
+    language_share=st.floats(0, 1),
+    balanced_from=st.integers(0, 3),
     void_share=st.floats(0, 1),
     evaluation_share=st.floats(0, 1),
     split_by=st.sampled_from(["auto", "repository", "user", "document"]),
@@ -54,7 +61,7 @@ def days(draw: st.DrawFn) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
                 "committed": committed,
                 "close_reason": draw(st.sampled_from(CLOSE_REASONS)),
                 "closed_at": noon,
-                "evidence": "edits",
+                "evidence": draw(st.sampled_from(EVIDENCES)),
                 "confidence": draw(st.sampled_from(CONFIDENCES)),
                 "policy": "default",
                 "committed_120s": draw(st.none() | CODE),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from echo_ops.grammars import BARE, GRAMMARS, errors, head, parse, parser, tail
+from echo_ops.grammars import GRAMMARS, errors, head, parse, parser, tail, without_middle
 
 
 @pytest.mark.parametrize("language", GRAMMARS)
@@ -35,11 +35,16 @@ def test_windows_into_docstrings_and_comments_are_framed(
 ) -> None:
     window = parse(language, before, middle, after)
     assert window is not None
-    assert (window.frame != BARE) == framed
-    text = (window.frame[0] + before + middle + after + window.frame[1]).encode()
-    assert text[window.start :].startswith(middle.encode())
+    assert (window.text != (before + middle + after).encode()) == framed
+    assert window.text[window.start : window.end] == middle.encode()
     if framed:
         assert errors(window.root) == 0
+
+
+def test_the_middle_is_taken_out() -> None:
+    window = parse("python", "é = ", "f(ü", ")\n")
+    assert window is not None
+    assert without_middle("python", window).text == "é = )\n".encode()
 
 
 @pytest.mark.parametrize("language", GRAMMARS)

@@ -87,9 +87,7 @@ def test_findings_are_apart_and_count_code_points() -> None:
 
 def row(prefix: str, lesson: str, suffix: str = "\n", committed: str | None = None, proposal: str | None = None) -> Row:
     committed = lesson if committed is None else committed
-    return Row(
-        "python", prefix, suffix, proposal, committed, None, "idle", "exact", len(lesson), None, "fill", None, lesson
-    )
+    return Row("python", prefix, suffix, proposal, committed, None, "fill", lesson)
 
 
 def test_the_context_gets_typed_placeholders_the_same_for_the_same() -> None:

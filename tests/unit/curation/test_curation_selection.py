@@ -6,13 +6,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from echo_ops.curation import near
 from echo_ops.curation.curate import KEYS, select
 from echo_ops.curation.duplicates import commit_key, content_key
 from echo_ops.curation.split import is_held_out, split
 from echo_ops.settings import Curation
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-OPEN = Curation(void_share=1.0)
+OPEN = Curation(void_share=1.0, length_share=1.0)
 
 
 def keys(*rows: dict[str, Any]) -> pa.Table:
@@ -23,9 +24,10 @@ def keys(*rows: dict[str, Any]) -> pa.Table:
             "repository": "r",
             "document_id": "d",
             "requested_at": NOON + timedelta(seconds=number),
-            "void": False,
+            "lesson_characters": 0 if row.pop("void", False) else 10,
             "commit_key": f"commit{number}",
             "content_key": f"content{number}",
+            "signature": near.signatures([[f"shingle{number}"]])[0],
         }
         | row
         for number, row in enumerate(rows)
@@ -81,7 +83,7 @@ def test_silence_keeps_its_share_in_each_split() -> None:
     table = keys(*({"repository": group, "void": void} for group in groups for void in (False, True, True, True)))
     kept = {row["request_id"]: row["split"] for row in select(table, settings).kept.to_pylist()}
     for name in ("train", "evaluation"):
-        voids = [row["void"] for row in table.to_pylist() if kept.get(row["request_id"]) == name]
+        voids = [not row["lesson_characters"] for row in table.to_pylist() if kept.get(row["request_id"]) == name]
         assert 0 < sum(voids) <= len(voids) / 2
 
 
