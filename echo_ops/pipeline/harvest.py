@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from hashlib import sha256
@@ -25,11 +25,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from echo_ops.errors import InputError, QualityError
-from echo_ops.lake.tables import Lake, batches_of
+from echo_ops.lake.tables import Lake, Staging, batches_of
 from echo_ops.pipeline.database import database
 from echo_ops.pipeline.manifest import Manifest, add
 from echo_ops.pipeline.processes import cpus, side_by_side
-from echo_ops.pipeline.spill import BUCKET_EVENTS, buckets_for, in_buckets
+from echo_ops.pipeline.spill import BUCKET_EVENTS, Bucket, buckets_for, in_buckets
 from echo_ops.schema.days import DAYS
 from echo_ops.schema.events import EVENTS
 from echo_ops.schema.examples import DROPPED, EXAMPLES
@@ -90,9 +90,7 @@ def plan(day: date, settings: Settings, workers: int = 1) -> Manifest:
     window = Window.of(day, settings)
     with database(settings) as url:
         migrate.current(url)
-        counted = read.count(
-            url, start=window.start, end=window.end, day_start=window.day_start, day_end=window.day_end
-        )
+        counted = read.count(url, **asdict(window))
     if counted.requests == 0:
         raise QualityError(
             f"{day}: 0 requests among {counted.events} events received between {window.start:%Y-%m-%d %H:%M} and "
@@ -109,42 +107,33 @@ def extract(day: date, shard: int, shards: int, settings: Settings) -> Manifest:
 
     In memory at once is a bucket of the shard's documents; what does not fit is spilled (``pipeline.spill``).
     """
-    from echo_ops.events import read
-    from echo_ops.lifecycle.reconstruct import reconstruct
-    from echo_ops.quality.profile import profile
+    from echo_ops.events.read import read
 
     window = Window.of(day, settings)
-    rows = {"events": 0, "requests": 0, "shown": 0, "lifecycles": 0}
     with ExitStack() as stack:
         url = stack.enter_context(database(settings))
-        events = read.read(
-            url,
-            start=window.start,
-            end=window.end,
-            day_start=window.day_start,
-            day_end=window.day_end,
-            shard=shard,
-            shards=shards,
-        )
-        stack.enter_context(closing(events))
+        events = stack.enter_context(closing(read(url, **asdict(window), shard=shard, shards=shards)))
         count = buckets_for(settings.harvest.shard_events)
         buckets = stack.enter_context(in_buckets(events, EVENTS, count, settings.home))
         staging = stack.enter_context(Lake(settings.lake_uri).staging(day, shard, EXTRACTED))
-        for bucket in buckets:
-            table = bucket.read()
-            lifecycles = reconstruct(
-                table,
-                policy=settings.harvest.policy,
-                received=(window.day_start, window.day_end),
-                horizon=window.end,
-            )
-            staging.write("lifecycles", lifecycles)
-            staging.write("events_profile", profile("events", table))
-            staging.write("lifecycles_profile", profile("lifecycles", lifecycles))
-            shown = lifecycles.num_rows - _count(lifecycles, "decision", "not_shown")
-            here = {"events": table.num_rows, "requests": lifecycles.num_rows, "shown": shown}
-            rows = add([rows, here, {"lifecycles": lifecycles.num_rows}])
+        rows = add(_extract_bucket(bucket, window, settings.harvest.policy, staging) for bucket in buckets)
     return Manifest("extract", day.isoformat(), shard, shards, rows=rows, hashes=staging.hashes)
+
+
+def _extract_bucket(bucket: Bucket, window: Window, policy: str, staging: Staging) -> dict[str, int]:
+    """Stage what is made of a bucket; its counts."""
+    from echo_ops.lifecycle.reconstruct import reconstruct
+    from echo_ops.quality.profile import profile
+
+    events = bucket.read()
+    received = (window.day_start, window.day_end)
+    lifecycles = reconstruct(events, policy=policy, received=received, horizon=window.end)
+    staging.write("lifecycles", lifecycles)
+    staging.write("events_profile", profile("events", events))
+    staging.write("lifecycles_profile", profile("lifecycles", lifecycles))
+    requests = lifecycles.num_rows
+    shown = requests - _count(lifecycles, "decision", "not_shown")
+    return {"events": events.num_rows, "requests": requests, "shown": shown, "lifecycles": requests}
 
 
 def check(day: date, stage: CheckedStage, before: Sequence[Manifest], settings: Settings) -> Manifest:

@@ -24,8 +24,8 @@ import pyarrow.ipc
 
 from echo_ops.errors import UnavailableError
 
-BUCKET_EVENTS = 32_768
-"""Events in memory at once, about: 100 MB with windows of 2 kB and 1 kB, and as much again while they are read."""
+BUCKET_EVENTS = 20_000
+"""Events in memory at once, about: 65 MB with windows of 2 kB and 1 kB, and thrice that while they are worked on."""
 
 BUCKET_BYTES = 1 << 27
 """Bytes in memory at once, where events are larger than that."""
