@@ -26,6 +26,7 @@ _NAMESPACE = uuid.UUID("5d9f8f0e-9a53-5c0b-8f86-3f2c1f0a7f11")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _YEAR_2100 = 4_102_444_800_000_000  # microseconds since 1970
+_EXACT = 2**53  # JSON's writers know no larger whole numbers
 _TEXTS = tuple(each.name for each in EVENTS if str(each.type) == "string")
 _CALLED = {str: "text", bool: "true or false", int: "a whole number", dict: "an object", list: "a list"}
 
@@ -74,6 +75,8 @@ class Record:
             return None
         if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
             raise InputError(f"{self.where}: the field {name} is {_called(found)}, wanted is {_CALLED[kind]}")
+        if isinstance(found, int) and abs(found) >= _EXACT:
+            raise InputError(f"{self.where}: the field {name} is too large a number; the limit is 2 to the power of 53")
         return found
 
     def milliseconds(self, name: str) -> int:

@@ -114,7 +114,7 @@ def _take(hunk: _Hunk, line: str, bare: str) -> None:
         return
     sign = bare[:1] or " "  # an empty line of context may have lost its blank
     if sign in " +-":
-        hunk.lines.append((sign, line[1:].encode() if bare else line.encode()))
+        hunk.lines.append((sign, line[1:].encode(errors="replace") if bare else b"\n"))
         hunk.left[0] -= sign != "+"
         hunk.left[1] -= sign != "-"
 

@@ -239,16 +239,18 @@ def _marked(text: str, where: str) -> Place | None:
         return None
     if INLINE in text:
         before, after = text.split(INLINE, 1)
-        return Place((before + after).encode(), len(before.encode()))
+        return Place((before + after).encode(errors="replace"), len(before.encode(errors="replace")))
     if BELOW not in text:
         raise InputError(f"{where}: cursor_position holds no cursor; wanted is {INLINE} or {BELOW}")
     at = text.index(BELOW)
     start = text.rfind("\n", 0, at) + 1
     stop = text.find("\n", at) + 1 or len(text)
-    mark = text[start:at].encode()
+    mark = text[start:at].encode(errors="replace")
     if not mark.rstrip().endswith((b"^", b"<")) or start == 0:
-        return Place((text[:at] + text[at + len(BELOW) :]).encode(), len(text[:at].encode()))
+        return Place(
+            (text[:at] + text[at + len(BELOW) :]).encode(errors="replace"), len(text[:at].encode(errors="replace"))
+        )
     column = mark.index(b"^") if b"^" in mark else len(mark) - len(mark.lstrip())
     line = text.rfind("\n", 0, start - 1) + 1
-    excerpt = (text[:start] + text[stop:]).rstrip("\n").encode()
-    return Place(excerpt, min(len(text[:line].encode()) + column, len(excerpt)))
+    excerpt = (text[:start] + text[stop:]).rstrip("\n").encode(errors="replace")
+    return Place(excerpt, min(len(text[:line].encode(errors="replace")) + column, len(excerpt)))
