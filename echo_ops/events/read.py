@@ -105,9 +105,9 @@ def _ahead(batches: Batches) -> Batches:
         end: BaseException | None = None
         try:
             for batch in batches:
+                ready.put(batch)
                 if unwanted.is_set():
                     return
-                ready.put(batch)
         except BaseException as error:  # raised where the batches are read
             end = error
         finally:

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -109,3 +110,26 @@ def test_an_error_of_the_rows_source_is_not_blamed_on_the_lake(tmp_path: Path) -
     with pytest.raises(InputError, match="shard 3 is not staged"):
         lake.publish(MONDAY, "dropped", DROPPED, rows())
     assert ids(lake) == []
+
+
+def test_parts_are_staged_and_come_back_as_parts(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    with lake.staging(MONDAY, 0, ["dropped", "other"]) as staging:
+        for part in (dropped(), dropped("a", "b"), dropped(), dropped("c")):
+            staging.write("dropped", part)
+        staging.write("other", dropped())
+    whole = lake.staged(MONDAY, "dropped", 0, staging.hashes["dropped"])
+    assert whole.equals(dropped("a", "b", "c"))
+    parts = lake.staged_parts(MONDAY, "dropped", 0, staging.hashes["dropped"])
+    assert [part["request_id"].to_pylist() for part in parts if part.num_rows] == [["a", "b"], ["c"]]
+    (empty,) = lake.staged_parts(MONDAY, "other", 0, staging.hashes["other"])
+    assert empty.equals(dropped())
+
+
+def test_parts_take_their_place_together_or_not_at_all(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    before = lake.stage(MONDAY, "dropped", 0, dropped("a"))
+    with suppress(ZeroDivisionError), lake.staging(MONDAY, 0, ["dropped"]) as staging:
+        staging.write("dropped", dropped("b"))
+        raise ZeroDivisionError
+    assert lake.staged(MONDAY, "dropped", 0, before).equals(dropped("a"))
