@@ -1,27 +1,32 @@
 """Answers of a model, kept: small append-only Parquet files, so that a rerun or a backfill asks nothing twice.
 
-One folder per model and prompt version, one file per flush. A file appears under its name only when it is whole, and is
-named by the hash of its content: a kill leaves at most a ``.part`` file, which nobody reads, and two workers that keep
-the same answers write the same file.
+One folder per model and prompt version; a file per flush, named by the hash of its content. Nothing is locked. A kill
+leaves at most a half-written file, which nobody reads; two writers of the same answers write the same file; and files
+that have become many are merged into one before they are removed, so that a reader finds an answer in one or in both.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import logging
 import re
-import uuid
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from pyarrow import fs
+
+from echo_ops.teacher.store import Store
 
 logger = logging.getLogger(__name__)
+
+MANY = 32
+"""Files above which they are merged: what a reader opens, against what is written again."""
+
+LARGE = 1_000_000
+"""Answers of a merged file at most, about 60 MB; a file that has half of it is not merged again."""
 
 KEPT = pa.schema(
     [
@@ -52,6 +57,14 @@ class Reply:
 REFUSED = Reply(None, None, None, None)
 
 
+def folder(root: str | Path, model: str, prompt_version: str) -> str:
+    """Where the answers of a model to a version of the prompts lie below ``root``."""
+    # the readable part is for people; the hash keeps apart what it makes equal
+    digest = hashlib.sha256(f"{model}\0{prompt_version}".encode()).hexdigest()[:8]
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{model}-{prompt_version}").strip("-")[:80]
+    return f"{str(root).rstrip('/')}/{readable}-{digest}"
+
+
 class AnswerCache:
     """The answers of one model to one version of the prompts.
 
@@ -59,32 +72,28 @@ class AnswerCache:
         root: folder or object-store URI of the cache.
         model: name of the model.
         prompt_version: version of the prompts.
+
+    Raises:
+        UnavailableError: from every method, when the place cannot be read or written.
     """
 
     def __init__(self, root: str | Path, model: str, prompt_version: str) -> None:
-        place = str(root)
-        if "://" in place:
-            self._files, base = fs.FileSystem.from_uri(place)
-        else:
-            self._files, base = fs.LocalFileSystem(), str(Path(place).absolute())
-        # the readable part is for people; the hash keeps apart what it makes equal
-        digest = hashlib.sha256(f"{model}\0{prompt_version}".encode()).hexdigest()[:8]
-        self._folder = f"{base}/{re.sub(r'[^A-Za-z0-9.-]+', '-', model)[:80]}-{prompt_version}-{digest}"
+        self._store = Store(folder(root, model, prompt_version))
 
     def load(self, keys: Set[bytes]) -> dict[bytes, Reply]:
         """The answers to those of ``keys`` that are known; a file that cannot be read is passed over and said so."""
         known: dict[bytes, Reply] = {}
-        wanted = pa.array(sorted(keys), pa.binary(32))
-        for path in self._paths():
-            try:
-                with self._files.open_input_file(path) as source:
-                    table = pq.read_table(source, schema=KEPT, filters=pc.field("key").isin(wanted))
-            except (pa.ArrowInvalid, OSError) as error:
-                logger.warning("teacher cache: %s cannot be read (%s) and is passed over", path, type(error).__name__)
-                continue
-            for row in table.to_pylist():
-                key = row.pop("key")
-                known[key] = Reply(**row)
+        if not keys:
+            return known
+        wanted = pc.field("key").isin(pa.array(sorted(keys), pa.binary(32)))
+        read: set[str] = set()
+        while names := [name for name in self._store.names(".parquet") if name not in read]:
+            for name in names:
+                table = self._table(name, wanted)
+                read.add(name)
+                for row in table.to_pylist() if table else ():
+                    key = row.pop("key")
+                    known[key] = Reply(**row)
         return known
 
     def keep(self, replies: Mapping[bytes, Reply]) -> None:
@@ -101,15 +110,51 @@ class AnswerCache:
             }
             for key, reply in sorted(replies.items())
         ]
-        buffer = io.BytesIO()
-        pq.write_table(pa.Table.from_pylist(rows, schema=KEPT), buffer, compression="zstd")
-        content = buffer.getvalue()
-        self._files.create_dir(self._folder, recursive=True)
-        part = f"{self._folder}/{uuid.uuid4().hex}.part"
-        with self._files.open_output_stream(part) as sink:
-            sink.write(content)
-        self._files.move(part, f"{self._folder}/{hashlib.sha256(content).hexdigest()[:16]}.parquet")
+        self._write(pa.Table.from_pylist(rows, schema=KEPT))
+        if len(names := self._store.names(".parquet")) > MANY:
+            self._merge(names)
 
-    def _paths(self) -> list[str]:
-        found = self._files.get_file_info(fs.FileSelector(self._folder, allow_not_found=True))
-        return sorted(info.path for info in found if info.path.endswith(".parquet"))
+    def _merge(self, names: Iterable[str]) -> None:
+        """Put small files into one. Others may do the same at the same time: then some answers are there twice."""
+        merged: dict[str, pa.Table] = {}
+        rows = 0
+        for name in names:
+            table = self._table(name)
+            if table is None or table.num_rows > LARGE // 2 or rows + table.num_rows > LARGE:
+                continue
+            merged[name] = table
+            rows += table.num_rows
+        if len(merged) < 2:
+            return
+        together = pa.concat_tables(merged.values()).sort_by("key")
+        # one answer to a key; which of two does not matter, as either was given to the same question
+        keys = together["key"].combine_chunks()
+        firsts = pc.fill_null(pc.not_equal(keys[1:], keys[:-1]), True)
+        written = self._write(together.filter(pa.concat_arrays([pa.array([True]), firsts])))
+        for name in merged:
+            if name != written:
+                self._store.remove(name)
+        self._store.remove_remains()
+
+    def _table(self, name: str, wanted: pc.Expression | None = None) -> pa.Table | None:
+        content = self._store.read(name)
+        if content is None:
+            return None  # merged with others in the meantime
+        try:
+            return pq.read_table(pa.BufferReader(content), schema=KEPT, filters=wanted)
+        except (pa.ArrowInvalid, OSError) as error:
+            logger.warning(
+                "teacher cache: %s/%s cannot be read (%s) and is passed over; remove it",
+                self._store.place,
+                name,
+                type(error).__name__,
+            )
+            return None
+
+    def _write(self, table: pa.Table) -> str:
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd")
+        content = sink.getvalue()
+        name = f"{hashlib.sha256(content).hexdigest()[:16]}.parquet"
+        self._store.write(name, content)
+        return name

@@ -10,48 +10,33 @@ import asyncio
 import hashlib
 import json
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any
 
-from echo_ops.errors import BudgetError, TeacherError
+from echo_ops.errors import TeacherError, UnavailableError
 from echo_ops.settings import Teacher as TeacherSettings
-from echo_ops.teacher import prompts
+from echo_ops.teacher.budget import Budget, Ledger
 from echo_ops.teacher.cache import REFUSED, AnswerCache, Reply
-from echo_ops.teacher.port import NOTHING, SILENCE, Answer, Question
+from echo_ops.teacher.endpoint import Endpoint, RefusedError
+from echo_ops.teacher.port import NOTHING, SILENCE, Answer, Cut, Progress, Question, silent
+from echo_ops.teacher.prompts import VERDICT_LETTERS, Messages, Prompts
+from echo_ops.teacher.usage import Usage
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
+CHUNK = 4096
+"""Questions that are looked up in the cache together, and at most as many again that wait to be asked: bounds memory,
+and the number of times that the cache is read."""
 
 KEEP_EVERY = 512
-"""Answers between two writes to the cache: what a kill can lose, against the number of files."""
+KEEP_AFTER = 30.0
+"""Answers, or seconds, between two writes to the cache: what a kill can lose, against the number of files."""
 
 TOLERATED = 4
 """Refused answers per call that no share can make too many."""
 
 HOPELESS_AFTER = 50
 """Answers after which a majority of refusals ends the call: the rest need not be paid for."""
-
-TOKENS = 4
-"""Output tokens at most per answer: a number below 13 or a letter, and the end of the text."""
-
-ROW_STATUSES = frozenset({400, 413, 422})
-"""The server cannot take this one question (too long, say); other 4xx mean that it will take none."""
-
-
-@dataclass
-class Usage:
-    """What a teacher has cost so far; for progress and reports."""
-
-    requests: int = 0
-    cached: int = 0  # questions answered from the cache
-    refused: int = 0  # questions without a usable answer
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-
-class _RefusedError(Exception):
-    """This question has no usable answer; others may."""
 
 
 class VllmTeacher:
@@ -60,173 +45,223 @@ class VllmTeacher:
     Args:
         settings: section ``teacher``, with a URL.
         model: the name of the model, resolved (``served_model``).
+        prompts: what it is asked.
         cache: where answers are kept; None: nowhere.
+        ledger: where the spending is added up with that of others, within one budget; None: this one is alone.
     """
 
-    def __init__(self, settings: TeacherSettings, model: str, cache: AnswerCache | None = None) -> None:
+    def __init__(
+        self,
+        settings: TeacherSettings,
+        model: str,
+        prompts: Prompts,
+        cache: AnswerCache | None = None,
+        ledger: Ledger | None = None,
+    ) -> None:
         self.name = model
-        self.prompt_version = prompts.version()
+        self.prompt_version = prompts.version
         self.usage = Usage()
-        self._settings = settings
-        self._cache = cache
+        self.settings, self.prompts, self.cache = settings, prompts, cache
+        self.budget = Budget(settings, self.usage, ledger)
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer | None]:
+    def ask(self, questions: Iterable[Question], progress: Progress = silent) -> list[Answer | None]:
         """An answer to each question; equal questions are asked once, known ones not at all.
+
+        Questions are drawn as they are needed, while others are asked: what makes them takes no time of the server's.
 
         Raises:
             TeacherError: the server is gone, refuses us, or answers outside its choices too often. What was answered
                 until then is in the cache.
-            BudgetError: ``max_requests`` is used up; likewise.
+            BudgetError: ``max_requests`` or ``max_tokens`` is used up; likewise.
+            UnavailableError: the cache cannot be read or written.
         """
-        talks: dict[bytes, _Talk] = {}
-        keys: list[bytes | None] = []
-        for question in questions:
-            if not question.cuts:
-                keys.append(None)
-                continue
-            talk = _Talk(question, self._settings.context_characters)
-            talks.setdefault(talk.key, talk)
-            keys.append(talk.key)
-        known = self._cache.load(talks.keys()) if self._cache and talks else {}
-        unknown = [talk for key, talk in talks.items() if key not in known]
-        self.usage.cached += len(talks) - len(unknown)
-        replies = known | (asyncio.run(self._ask_all(unknown)) if unknown else {})
-        return [
-            SILENCE if key is None else _answer(question, replies[key])
-            for question, key in zip(questions, keys, strict=True)
-        ]
-
-    async def _ask_all(self, talks: Sequence[_Talk]) -> dict[bytes, Reply]:
-        """Replies by key. Refusals are kept in the cache only when they were few: a server may be put right."""
-        replies: dict[bytes, Reply] = {}
-        unkept: dict[bytes, Reply] = {}
-        waiting = iter(talks)
-        async with _client(self._settings) as client:
-            workers = [
-                asyncio.create_task(self._work(client, waiting, replies, unkept))
-                for _ in range(min(self._settings.concurrency, len(talks)))
-            ]
-            try:
-                await asyncio.gather(*workers)
-            finally:
-                for worker in workers:
-                    worker.cancel()
-                await asyncio.gather(*workers, return_exceptions=True)
-                self._keep(unkept)
-        refused = {key: reply for key, reply in replies.items() if reply.refused}
-        self._limit_refusals(len(refused), len(replies))
-        self._keep(refused)
-        return replies
-
-    async def _work(
-        self, client: AsyncOpenAI, waiting: Iterator[_Talk], replies: dict[bytes, Reply], unkept: dict[bytes, Reply]
-    ) -> None:
-        """One worker: the next question as soon as the last is answered, so that the server is never short of work."""
-        for talk in waiting:
-            try:
-                reply = await self._talk(client, talk)
-            except _RefusedError:
-                reply = REFUSED
-                self.usage.refused += 1
-            replies[talk.key] = reply
-            if reply.refused:
-                refused = sum(reply.refused for reply in replies.values())
-                if len(replies) >= HOPELESS_AFTER and refused > len(replies) / 2:
-                    self._limit_refusals(refused, len(replies))
-                continue
-            unkept[talk.key] = reply
-            if len(unkept) >= KEEP_EVERY:
-                self._keep(unkept)
-
-    def _keep(self, replies: dict[bytes, Reply]) -> None:
-        if self._cache:
-            self._cache.keep(replies)
-        replies.clear()
-
-    def _limit_refusals(self, refused: int, asked: int) -> None:
-        limit = max(TOLERATED, self._settings.max_invalid_share * asked)
-        if refused > limit:
-            raise TeacherError(
-                f"teacher {self.name}: {refused} of {asked} questions without a valid answer, {limit:.0f} tolerated; "
-                "does the server know structured_outputs (vLLM 0.12 or later), and does the context fit its model?"
-            )
-
-    async def _talk(self, client: AsyncOpenAI, talk: _Talk) -> Reply:
-        """Both questions; the second sees the first one's answer."""
-        cut, cut_probability = await self._choose(client, talk.messages, talk.choices)
-        letters = [letter for letter, verdict in prompts.VERDICT_LETTERS.items() if cut != "0" or verdict != "fill"]
-        second = prompts.ask_for_verdict(talk.messages, cut)
-        verdict, verdict_probability = await self._choose(client, second, letters)
-        return Reply(cut, cut_probability, verdict, verdict_probability)
-
-    async def _choose(
-        self, client: AsyncOpenAI, messages: prompts.Messages, choices: list[str]
-    ) -> tuple[str, float | None]:
-        """One constrained choice and its probability; ``openai`` retries 429, 5xx and broken connections."""
-        import openai
-
-        budget = self._settings.max_requests
-        if budget is not None and self.usage.requests >= budget:
-            raise BudgetError(
-                f"teacher {self.name}: the budget of {budget} requests is used up; answers so far are kept; "
-                "raise ECHO_TEACHER_MAX_REQUESTS and run again"
-            )
-        self.usage.requests += 1
-        try:
-            completion = await client.chat.completions.create(
-                model=self.name,
-                messages=messages,  # type: ignore[arg-type]  # plain dicts are what the wire carries
-                temperature=0.0,
-                max_tokens=TOKENS,
-                logprobs=True,
-                extra_body={"structured_outputs": {"choice": choices}},
-            )
-        except openai.APIStatusError as error:
-            if error.status_code in ROW_STATUSES:
-                raise _RefusedError from None
-            raise _gone(self._settings, error) from None
-        except openai.OpenAIError as error:
-            raise _gone(self._settings, error) from None
-        if completion.usage:
-            self.usage.prompt_tokens += completion.usage.prompt_tokens
-            self.usage.completion_tokens += completion.usage.completion_tokens
-        choice = completion.choices[0] if completion.choices else None
-        said = choice.message.content if choice else None
-        if choice is None or said not in choices:
-            raise _RefusedError
-        return said, _probability(said, choice.logprobs)
+        return asyncio.run(_Asking(self, progress).ask(questions))
 
 
 class _Talk:
     """A question as it goes over the wire, and the key under which its answers are kept."""
 
-    def __init__(self, question: Question, context_characters: int) -> None:
+    __slots__ = ("choices", "key", "messages")
+
+    def __init__(self, question: Question, prompts: Prompts, context_characters: int) -> None:
         self.messages = prompts.ask_for_cut(question, context_characters)
         self.choices = [str(number) for number in range(len(question.cuts) + 1)]
         self.key = hashlib.sha256(json.dumps(self.messages).encode()).digest()
 
 
-def _answer(question: Question, reply: Reply) -> Answer | None:
+class _Asking:
+    """One call of ``ask``: a feeder that prepares questions and looks them up, and workers that ask what is unknown."""
+
+    def __init__(self, teacher: VllmTeacher, progress: Progress) -> None:
+        self._model, self._usage, self._budget = teacher.name, teacher.usage, teacher.budget
+        self._settings, self._prompts, self._cache = teacher.settings, teacher.prompts, teacher.cache
+        self._progress = progress
+        self._asked: list[tuple[bytes | None, tuple[Cut, ...]]] = []  # in the order of the questions
+        self._replies: dict[bytes, Reply] = {}
+        self._unkept: dict[bytes, Reply] = {}
+        self._refused: dict[bytes, Reply] = {}  # kept at the end, when they are few: a server may be put right
+        self._refusals = 0
+        self._answered = 0  # of what the server was asked about
+        self._open = 0  # talks that wait or are under way
+        self._kept_at = time.monotonic()
+        self._keeping = asyncio.Lock()
+        self._waiting: asyncio.Queue[_Talk | None] = asyncio.Queue()
+        self._room = asyncio.Event()
+
+    async def ask(self, questions: Iterable[Question]) -> list[Answer | None]:
+        async with Endpoint(self._settings, self._usage, self._budget) as endpoint:
+            tasks = [asyncio.create_task(self._feed(iter(questions)))]
+            tasks += [asyncio.create_task(self._work(endpoint)) for _ in range(self._settings.concurrency)]
+            try:
+                await asyncio.gather(*tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await self._keep()
+                await asyncio.to_thread(self._budget.settle)
+        self._limit_refusals()
+        self._unkept = self._refused
+        await self._keep()
+        return [SILENCE if key is None else _answer(cuts, self._replies.get(key, REFUSED)) for key, cuts in self._asked]
+
+    async def _feed(self, questions: Iterator[Question]) -> None:
+        """Chunk by chunk, the next while the last is asked; the first ones small, so that the server starts early."""
+        queued: set[bytes] = set()
+        size = self._settings.concurrency
+        for first in questions:
+            talks: dict[bytes, _Talk] = {}
+            for question in chain([first], islice(questions, size - 1)):
+                if question.cuts:
+                    talk = _Talk(question, self._prompts, self._settings.context_characters)
+                    self._asked.append((talk.key, question.cuts))
+                    if talk.key not in queued:
+                        talks.setdefault(talk.key, talk)
+                else:
+                    self._asked.append((None, ()))
+                await asyncio.sleep(0)  # answers that have come are taken meanwhile
+            known = await asyncio.to_thread(self._cache.load, talks.keys()) if self._cache else {}
+            self._replies |= known
+            self._usage.cached += len(known)
+            unknown = [talk for key, talk in talks.items() if key not in known]
+            queued |= talks.keys()
+            self._open += len(unknown)
+            for talk in unknown:
+                self._waiting.put_nowait(talk)
+            self._tell()
+            while self._waiting.qsize() > size // 2:
+                self._room.clear()
+                await self._room.wait()
+            size = min(2 * size, CHUNK)
+        for _ in range(self._settings.concurrency):
+            self._waiting.put_nowait(None)
+
+    async def _work(self, endpoint: Endpoint) -> None:
+        """One worker: the next question as soon as the last is answered, so that the server is never short of work."""
+        while (talk := await self._waiting.get()) is not None:
+            self._room.set()
+            lasting = True
+            try:
+                reply = await self._talk(endpoint, talk)
+            except RefusedError as error:
+                reply, lasting = REFUSED, error.lasting
+            self._answered += 1
+            self._open -= 1
+            self._replies[talk.key] = reply
+            if not reply.refused:
+                self._unkept[talk.key] = reply
+            else:
+                self._usage.refused += 1
+                self._refusals += 1
+                if lasting:
+                    self._refused[talk.key] = reply
+                if self._answered >= HOPELESS_AFTER:
+                    self._limit_refusals(0.5)
+            if len(self._unkept) >= KEEP_EVERY or time.monotonic() - self._kept_at > KEEP_AFTER:
+                await self._keep()
+            self._tell()
+
+    async def _talk(self, endpoint: Endpoint, talk: _Talk) -> Reply:
+        """Both questions; the second sees the first one's answer."""
+        cut, cut_probability = await self._choose(endpoint, talk.messages, talk.choices)
+        letters = [letter for letter, verdict in VERDICT_LETTERS.items() if cut != "0" or verdict != "fill"]
+        second = self._prompts.ask_for_verdict(talk.messages, cut)
+        verdict, verdict_probability = await self._choose(endpoint, second, letters)
+        return Reply(cut, cut_probability, verdict, verdict_probability)
+
+    async def _choose(self, endpoint: Endpoint, messages: Messages, choices: list[str]) -> tuple[str, float | None]:
+        """One constrained choice and its probability."""
+        answer = await endpoint.post(
+            "chat/completions",
+            {
+                "model": self._model,
+                "messages": messages,
+                "temperature": 0.0,
+                # a choice of one character is one token; of two digits it may be two, and the end says that it is whole
+                "max_tokens": 1 if all(len(choice) == 1 for choice in choices) else 3,
+                "logprobs": True,
+                "structured_outputs": {"choice": choices},
+            },
+        )
+        try:
+            choice = answer["choices"][0]
+            said = choice["message"]["content"]
+            tokens = (choice.get("logprobs") or {}).get("content") or []
+            if said in choices:
+                return said, _probability(said, choices, tokens)
+        except (KeyError, IndexError, TypeError, AttributeError):
+            pass  # no chat completion at all
+        raise RefusedError(lasting=True)
+
+    async def _keep(self) -> None:
+        async with self._keeping:
+            self._kept_at = time.monotonic()
+            replies, self._unkept = self._unkept, {}
+            if self._cache:
+                try:
+                    await asyncio.to_thread(self._cache.keep, replies)
+                except UnavailableError:
+                    self._unkept = replies | self._unkept  # once more, when all ends
+                    raise
+
+    def _limit_refusals(self, least: float = 0.0) -> None:
+        limit = max(TOLERATED, max(least, self._settings.max_invalid_share) * self._answered)
+        if self._refusals > limit:
+            raise TeacherError(
+                f"teacher {self._model}: {self._refusals} of {self._answered} questions without a valid answer, "
+                f"{limit:.0f} tolerated; does the server know structured_outputs (vLLM 0.12 or later), and does the "
+                "context fit its model?"
+            )
+
+    def _tell(self) -> None:
+        self._progress(len(self._asked) - self._open)
+
+
+def _answer(cuts: Sequence[Cut], reply: Reply) -> Answer | None:
     """A reply in terms of the question; None where it was refused or, kept by other hands, makes no sense."""
-    if reply.cut is None or reply.verdict not in prompts.VERDICT_LETTERS:
+    if reply.cut is None or reply.verdict not in VERDICT_LETTERS:
         return None
     number = int(reply.cut)
-    cut = question.cuts[number - 1] if number else NOTHING
-    return Answer(cut, reply.cut_probability, prompts.VERDICT_LETTERS[reply.verdict], reply.verdict_probability)
+    cut = cuts[number - 1] if number else NOTHING
+    return Answer(cut, reply.cut_probability, VERDICT_LETTERS[reply.verdict], reply.verdict_probability)
 
 
-def _probability(said: str, logprobs: Any) -> float | None:
-    """Probability of an answer: the product over the tokens that spell it, without the end of the text.
+def _probability(said: str, choices: Sequence[str], tokens: Iterable[dict[str, Any]]) -> float | None:
+    """Probability of an answer: the product over the tokens that spell it, and over the end of the text where another
+    choice goes on ("1" beside "12").
 
     vLLM applies the constraint before it takes the logarithm, so this is the share among the choices.
     """
+    needs_end = any(choice != said and choice.startswith(said) for choice in choices)
     spelt, total = "", 0.0
-    for token in (logprobs.content or ()) if logprobs else ():
-        spelt += token.token
-        total += token.logprob
+    for token in tokens:
         if spelt == said:
-            return min(1.0, math.exp(total))
-    return None
+            return math.exp(min(0.0, total + token["logprob"]))
+        spelt += token["token"]
+        total += token["logprob"]
+        if spelt == said and not needs_end:
+            break
+    return math.exp(min(0.0, total)) if spelt == said else None
 
 
 def served_model(settings: TeacherSettings) -> str:
@@ -235,50 +270,15 @@ def served_model(settings: TeacherSettings) -> str:
     Raises:
         TeacherError: the server does not answer, or serves none or several.
     """
-    import openai
 
-    async def listed() -> list[str]:
-        async with _client(settings) as client:
-            return [model.id async for model in client.models.list()]
+    async def listed() -> tuple[list[str], str]:
+        async with Endpoint(settings, Usage()) as endpoint:
+            return sorted(await endpoint.models()), endpoint.place
 
-    try:
-        models = asyncio.run(listed())
-    except openai.OpenAIError as error:
-        raise _gone(settings, error) from None
+    models, place = asyncio.run(listed())
     if len(models) != 1:
         raise TeacherError(
-            f"teacher at {_place(settings)} serves {len(models)} models ({', '.join(sorted(models)) or 'none'}), "
+            f"teacher at {place} serves {len(models)} models ({', '.join(models) or 'none'}), "
             "1 is wanted; name it in ECHO_TEACHER_MODEL"
         )
     return models[0]
-
-
-def _client(settings: TeacherSettings) -> AsyncOpenAI:
-    """The library's client: its own retries with backoff on 408, 409, 429, 5xx and broken connections."""
-    from openai import AsyncOpenAI, Timeout
-
-    return AsyncOpenAI(
-        base_url=settings.url,
-        api_key=settings.api_key.get_secret_value() if settings.api_key else "none",
-        timeout=Timeout(settings.timeout, connect=min(5.0, settings.timeout)),
-        max_retries=settings.retries,
-    )
-
-
-def _gone(settings: TeacherSettings, error: Exception) -> TeacherError:
-    status = getattr(error, "status_code", None)
-    cause = f"answers {status}" if status else f"does not answer ({type(error).__name__})"
-    key = "check ECHO_TEACHER_API_KEY"
-    remedies = {401: key, 403: key, 404: "check ECHO_TEACHER_URL and ECHO_TEACHER_MODEL"}
-    remedy = remedies.get(status or 0, "start it, lower ECHO_TEACHER_CONCURRENCY or raise ECHO_TEACHER_TIMEOUT")
-    return TeacherError(
-        f"teacher at {_place(settings)} {cause} after {settings.retries} retries; {remedy}; answers so far are kept"
-    )
-
-
-def _place(settings: TeacherSettings) -> str:
-    """The URL without the user and password that it may carry."""
-    from urllib.parse import urlsplit
-
-    parts = urlsplit(settings.url or "")
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

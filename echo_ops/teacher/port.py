@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from echo_ops.schema.verdicts import Verdict
+from echo_ops.teacher.usage import Usage
 
 CutKind = Literal["token", "expression", "statement", "line", "block", "whole", "none"]
 
@@ -50,6 +51,14 @@ SILENCE = Answer(NOTHING, None, "silence", None)
 """What every teacher answers to an empty commit, without asking anybody: there is no text to judge."""
 
 
+Progress = Callable[[int], None]
+"""Told how many of the questions are answered so far."""
+
+
+def silent(_answered: int) -> None:
+    """Progress that nobody follows."""
+
+
 class Teacher(Protocol):
     """Marks where the user's intent ends, and says whether the text is worth learning."""
 
@@ -61,12 +70,16 @@ class Teacher(Protocol):
     def prompt_version(self) -> str:
         """What stands in the column ``prompt_version``; another one whenever an answer may differ."""
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer | None]:
+    @property
+    def usage(self) -> Usage:
+        """What it has cost so far."""
+
+    def ask(self, questions: Iterable[Question], progress: Progress = silent) -> list[Answer | None]:
         """An answer to each question, in order; None where the teacher's answer had to be refused.
 
         Raises:
             TeacherError: the teacher is gone, or too many of its answers had to be refused.
-            BudgetError: the budget of requests is used up.
+            BudgetError: the budget of requests or tokens is used up.
         """
 
 
@@ -82,9 +95,12 @@ class FakeTeacher:
         self.rule = rule
         self.name = name
         self.prompt_version = "0"
+        self.usage = Usage()
         self.asked: list[Question] = []
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer | None]:
+    def ask(self, questions: Iterable[Question], progress: Progress = silent) -> list[Answer | None]:
         """The rule's answer to each question."""
-        self.asked.extend(questions)
-        return [self.rule(question) for question in questions]
+        asked = list(questions)
+        self.asked += asked
+        progress(len(asked))
+        return [self.rule(question) for question in asked]

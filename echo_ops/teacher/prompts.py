@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
+from echo_ops.errors import InputError
 from echo_ops.schema.verdicts import Verdict
 from echo_ops.teacher.port import Question
 
 VERSION = "1"
 """Raised by hand when a prompt is meant to change; a hash of the files beside it catches what was not meant."""
+
+NAMES = ("common", "cut", "verdict")
 
 VERDICT_LETTERS: dict[str, Verdict] = {
     "A": "fill",
@@ -28,45 +32,70 @@ VERDICT_LETTERS: dict[str, Verdict] = {
 COMMIT_SHOWN = 4000
 """Characters of the commit that the teacher sees; beyond, its middle is left out (no lesson is that long)."""
 
+FIELD = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+FIELDS = ("language", "before", "after", "proposal", "commit", "last")
+"""What stands in ``cut``; ``commit`` and ``last`` must, and ``common`` and ``verdict`` are without."""
+
 Messages = list[dict[str, str]]
 
 
-@cache
-def text(name: str) -> str:
-    """One prompt file."""
-    return files("echo_ops.teacher").joinpath("prompts", f"{name}.md").read_text(encoding="utf-8").strip()
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """The three texts, and the version that stands on every row. Written by ``built_in`` or ``prompt_registry``."""
+
+    common: str
+    cut: str
+    verdict: str
+    version: str
+
+    def __post_init__(self) -> None:
+        """Raises InputError: a field is missing, unknown, or where it would not be filled; or a verdict has no line."""
+        found = set(FIELD.findall(self.cut))
+        if missing := [name for name in ("commit", "last") if name not in found]:
+            raise InputError(f"prompt {self.version}: the question of the cut lacks {_named(missing)}; add it")
+        if unknown := sorted(found - set(FIELDS)):
+            raise InputError(f"prompt {self.version}: {_named(unknown)} is unknown; there are {_named(FIELDS)}")
+        if stray := sorted({*FIELD.findall(self.common), *FIELD.findall(self.verdict)}):
+            raise InputError(
+                f"prompt {self.version}: {_named(stray)} stands outside the question of the cut; nothing fills it"
+            )
+        if missing := [letter for letter in VERDICT_LETTERS if not re.search(rf"^{letter}:", self.verdict, re.M)]:
+            raise InputError(
+                f"prompt {self.version}: the question of worth lacks a line for {', '.join(missing)}; each verdict "
+                f"needs one: {', '.join(f'{letter}: {name}' for letter, name in VERDICT_LETTERS.items())}"
+            )
+
+    def ask_for_cut(self, question: Question, context_characters: int) -> Messages:
+        """The messages of the first question: common part, context, proposal, the commit with its cuts marked.
+
+        Args:
+            question: with at least one cut.
+            context_characters: characters of the prefix's tail that are shown; of the suffix's head a quarter of it.
+        """
+        shown = {
+            "language": question.language or "unknown",
+            "before": _unmarked(question.prefix[-context_characters:]),
+            "after": _unmarked(question.suffix[: context_characters // 4]),
+            "proposal": _unmarked((question.proposal or "")[:COMMIT_SHOWN]),
+            "commit": marked(question),
+            "last": str(len(question.cuts)),
+        }
+        # one pass: what a user's text brings along is never taken for a field
+        filled = FIELD.sub(lambda field: shown[field[1]], self.cut)
+        return [{"role": "system", "content": self.common}, {"role": "user", "content": filled}]
+
+    def ask_for_verdict(self, first: Messages, cut: str) -> Messages:
+        """The messages of the second question: the first talk, its answer, and the question of worth."""
+        return [*first, {"role": "assistant", "content": cut}, {"role": "user", "content": self.verdict}]
 
 
 @cache
-def version() -> str:
-    """The prompts' version: ``VERSION`` and a hash of the three files."""
-    content = "\0".join(text(name) for name in ("common", "cut", "verdict"))
-    return f"{VERSION}-{hashlib.sha256(content.encode()).hexdigest()[:8]}"
-
-
-def ask_for_cut(question: Question, context_characters: int) -> Messages:
-    """The messages of the first question: common part, context, proposal, the commit with its cuts marked.
-
-    Args:
-        question: with at least one cut.
-        context_characters: characters of the prefix's tail that are shown; of the suffix's head a quarter of it.
-    """
-    shown = {
-        "language": question.language or "unknown",
-        "before": _unmarked(question.prefix[-context_characters:]),
-        "after": _unmarked(question.suffix[: context_characters // 4]),
-        "proposal": _unmarked((question.proposal or "")[:COMMIT_SHOWN]),
-        "commit": marked(question),
-        "last": str(len(question.cuts)),
-    }
-    # one pass: what a user's text brings along is never taken for a field
-    filled = re.sub(r"\{\{(\w+)\}\}", lambda field: shown[field[1]], text("cut"))
-    return [{"role": "system", "content": text("common")}, {"role": "user", "content": filled}]
-
-
-def ask_for_verdict(first: Messages, cut: str) -> Messages:
-    """The messages of the second question: the first talk, its answer, and the question of worth."""
-    return [*first, {"role": "assistant", "content": cut}, {"role": "user", "content": text("verdict")}]
+def built_in() -> Prompts:
+    """The files beside this module; their version is ``VERSION`` and a hash of the three."""
+    place = files("echo_ops.teacher").joinpath("prompts")
+    common, cut, verdict = (place.joinpath(f"{name}.md").read_text("utf-8").strip() for name in NAMES)
+    digest = hashlib.sha256(f"{common}\0{cut}\0{verdict}".encode()).hexdigest()[:8]
+    return Prompts(common, cut, verdict, f"{VERSION}-{digest}")
 
 
 def marked(question: Question) -> str:
@@ -91,3 +120,7 @@ def _shortened(piece: str) -> str:
 def _unmarked(piece: str) -> str:
     """Users' text without the brackets that mark cuts."""
     return piece.replace("⟦", "[[").replace("⟧", "]]")
+
+
+def _named(fields: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(f"{{{{{name}}}}}" for name in fields)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
-from echo_ops.teacher.port import SILENCE, Answer, Cut, Question
+from echo_ops.teacher.port import SILENCE, Answer, Cut, Progress, Question, silent
+from echo_ops.teacher.usage import Usage
+
+TELL_EVERY = 1000
+"""Answers between two reports of progress."""
 
 
 class SyntaxTeacher:
@@ -19,12 +23,19 @@ class SyntaxTeacher:
     name = "syntax"
     prompt_version = "1"  # raised whenever the rule above or the cut points change
 
-    def ask(self, questions: Sequence[Question]) -> list[Answer | None]:
+    def __init__(self) -> None:
+        self.usage = Usage()
+
+    def ask(self, questions: Iterable[Question], progress: Progress = silent) -> list[Answer | None]:
         """The first complete unit of each commit; never None."""
-        return [
-            Answer(first_unit(question.cuts), None, "fill", None) if question.committed else SILENCE
-            for question in questions
-        ]
+        answers: list[Answer | None] = []
+        for question in questions:
+            fills = question.committed and Answer(first_unit(question.cuts), None, "fill", None)
+            answers.append(fills or SILENCE)
+            if len(answers) % TELL_EVERY == 0:
+                progress(len(answers))
+        progress(len(answers))
+        return answers
 
 
 def first_unit(cuts: tuple[Cut, ...]) -> Cut:

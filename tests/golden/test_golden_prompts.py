@@ -28,8 +28,8 @@ CASES = {
 def test_prompt(name: str) -> None:
     language, prefix, suffix, proposal, committed = CASES[name]
     cuts = cut_points(language, prefix, committed, suffix)
-    first = prompts.ask_for_cut(Question(language, prefix, suffix, proposal, committed, cuts), 2000)
-    talk = prompts.ask_for_verdict(first, "1")
+    first = prompts.built_in().ask_for_cut(Question(language, prefix, suffix, proposal, committed, cuts), 2000)
+    talk = prompts.built_in().ask_for_verdict(first, "1")
     rendered = "\n".join(f"──── {message['role']}\n{message['content']}" for message in talk) + "\n"
     path = GOLDEN / f"{name}.md"
     if os.environ.get("ECHO_GOLDEN") == "write":
@@ -39,4 +39,4 @@ def test_prompt(name: str) -> None:
 
 def test_the_version_changes_with_the_text() -> None:
     # a new number here is a new version for every cached answer: raise prompts.VERSION with it when it is meant
-    assert prompts.version() == "1-3184bbbc"
+    assert prompts.built_in().version == "1-3184bbbc"

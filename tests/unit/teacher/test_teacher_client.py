@@ -12,7 +12,6 @@ import pytest
 
 from echo_ops.errors import BudgetError, TeacherError
 from echo_ops.settings import Teacher as TeacherSettings
-from echo_ops.teacher.client import VllmTeacher
 from echo_ops.teacher.connect import connect
 from echo_ops.teacher.cutpoints import cut_points
 from echo_ops.teacher.port import SILENCE, Answer, Question
@@ -124,7 +123,7 @@ def server() -> Iterator[FakeServer]:
 
 def settings(server: FakeServer, **changed: Any) -> TeacherSettings:
     return TeacherSettings(
-        **{"url": server.url, "model": "tiny", "concurrency": 4, "timeout": 10.0, "retries": 3} | changed
+        **{"url": server.url, "model": "tiny", "concurrency": 4, "timeout": 10.0, "retries": 3, "patience": 0} | changed
     )
 
 
@@ -137,7 +136,7 @@ def questions(count: int) -> list[Question]:
 
 
 def test_two_constrained_choices_and_their_probabilities(server: FakeServer) -> None:
-    teacher = VllmTeacher(settings(server, api_key="sesame"), "tiny")
+    teacher = connect(settings(server, api_key="sesame"))
     asked = question("12\ny = 2")
     answers = teacher.ask([asked, question("")])
     assert answers == [Answer(asked.cuts[-1], 0.5, "fill", 0.5), SILENCE]
@@ -145,12 +144,12 @@ def test_two_constrained_choices_and_their_probabilities(server: FakeServer) -> 
     assert server.asked[1]["messages"][: len(server.asked[0]["messages"])] == server.asked[0]["messages"]
     assert {request["temperature"] for request in server.asked} == {0.0}
     assert server.keys == {"Bearer sesame"}
-    assert (teacher.usage.requests, teacher.usage.completion_tokens, teacher.name) == (2, 4, "tiny")
+    assert (teacher.usage.requests, teacher.usage.output_tokens, teacher.name) == (2, 4, "tiny")
 
 
 def test_nothing_of_a_commit_cannot_be_filled(server: FakeServer) -> None:
     server.rule = lambda asked, before: (200, choices(asked)[0])
-    (answer,) = VllmTeacher(settings(server), "tiny").ask([question("1")])
+    (answer,) = connect(settings(server)).ask([question("1")])
     assert answer is not None
     assert (answer.cut.offset, answer.verdict) == (0, "silence")
     assert choices(server.asked[1]) == list("BCDE")
@@ -158,7 +157,7 @@ def test_nothing_of_a_commit_cannot_be_filled(server: FakeServer) -> None:
 
 def test_equal_questions_are_asked_once_and_all_are_answered_in_order(server: FakeServer) -> None:
     asked = questions(40)
-    answers = VllmTeacher(settings(server), "tiny").ask(asked + asked)
+    answers = connect(settings(server)).ask(asked + asked)
     assert [answer.cut for answer in answers if answer] == [one.cuts[-1] for one in asked] * 2
     assert len(server.asked) == 80
     assert server.most_in_flight <= 4
@@ -167,7 +166,7 @@ def test_equal_questions_are_asked_once_and_all_are_answered_in_order(server: Fa
 @pytest.mark.parametrize("trouble", [(429, "slow down"), (500, "oops"), (503, "loading"), (200, None)])
 def test_passing_trouble_is_retried(server: FakeServer, trouble: Reply) -> None:
     server.rule = lambda asked, before: trouble if before < 2 else last_choice(asked, before)
-    (answer,) = VllmTeacher(settings(server), "tiny").ask([question("1")])
+    (answer,) = connect(settings(server)).ask([question("1")])
     assert answer is not None
     assert len(server.asked) == 4
 
@@ -185,20 +184,20 @@ def test_a_server_that_will_not_answer_is_said_so(
 ) -> None:
     server.rule = lambda asked, before: (status, said)
     with pytest.raises(TeacherError, match=message):
-        VllmTeacher(settings(server), "tiny").ask([question("1")])
+        connect(settings(server)).ask([question("1")])
     assert len(server.asked) == requests
 
 
 def test_nobody_listens() -> None:
-    nowhere = TeacherSettings(url="http://user:sesame@127.0.0.1:9/v1", retries=0)
+    nowhere = TeacherSettings(url="http://user:sesame@127.0.0.1:9/v1", model="tiny", retries=0)
     with pytest.raises(TeacherError, match="does not answer") as caught:
-        VllmTeacher(nowhere, "tiny").ask([question("1")])
+        connect(nowhere).ask([question("1")])
     assert "sesame" not in str(caught.value)
 
 
 def test_a_question_that_the_server_cannot_take_is_left_out(server: FakeServer) -> None:
     server.rule = lambda asked, before: (400, "too long") if "7⟦1⟧" in str(asked) else last_choice(asked, before)
-    teacher = VllmTeacher(settings(server), "tiny")
+    teacher = connect(settings(server))
     answers = teacher.ask(questions(10))
     assert [answer is None for answer in answers] == [number == 7 for number in range(10)]
     assert teacher.usage.refused == 1
@@ -207,7 +206,7 @@ def test_a_question_that_the_server_cannot_take_is_left_out(server: FakeServer) 
 @pytest.mark.parametrize("said", ["", " 1", "The cut is 1.", "99"])
 def test_a_few_answers_outside_the_choices_are_refused(server: FakeServer, said: str) -> None:
     server.rule = lambda asked, before: (200, said) if "7⟦1⟧" in str(asked) else last_choice(asked, before)
-    answers = VllmTeacher(settings(server), "tiny").ask(questions(10))
+    answers = connect(settings(server)).ask(questions(10))
     assert [answer is None for answer in answers] == [number == 7 for number in range(10)]
 
 
@@ -222,7 +221,7 @@ def test_many_answers_outside_the_choices_are_an_error(server: FakeServer, tmp_p
 def test_a_hopeless_server_is_not_asked_to_the_end(server: FakeServer) -> None:
     server.rule = lambda asked, before: (200, "no")
     with pytest.raises(TeacherError, match="without a valid answer"):
-        VllmTeacher(settings(server), "tiny").ask(questions(200))
+        connect(settings(server)).ask(questions(200))
     assert len(server.asked) < 100
 
 
@@ -230,7 +229,7 @@ def test_a_rerun_asks_nothing(server: FakeServer, tmp_path: Path) -> None:
     server.rule = lambda asked, before: (200, "?") if "7⟦1⟧" in str(asked) else last_choice(asked, before)
     first = connect(settings(server), tmp_path).ask(questions(10))
     asked = len(server.asked)
-    again = VllmTeacher(settings(server), "tiny")
+    again = connect(settings(server))
     assert connect(settings(server), tmp_path).ask(questions(10)) == first
     assert len(server.asked) == asked
     again.ask(questions(1))  # without the cache it is asked

@@ -17,26 +17,28 @@ def test_cuts_are_marked_by_number() -> None:
 
 
 def test_the_common_part_comes_first_and_is_the_same_for_all() -> None:
-    first, second = (prompts.ask_for_cut(question(text), 100) for text in ("1", "2"))
+    first, second = (prompts.built_in().ask_for_cut(question(text), 100) for text in ("1", "2"))
     assert first[0] == second[0]
     assert first[0]["role"] == "system"
-    talk = prompts.ask_for_verdict(first, "1")
+    talk = prompts.built_in().ask_for_verdict(first, "1")
     assert talk[: len(first)] == first
     assert talk[len(first)] == {"role": "assistant", "content": "1"}
 
 
 @pytest.mark.parametrize("text", ["⟦9⟧", "{{commit}}", "{{last}}"])
 def test_users_text_cannot_pass_for_a_mark_or_a_field(text: str) -> None:
-    shown = prompts.ask_for_cut(question(f"'{text}'", prefix=f"# {text}\nx = ", proposal=text), 100)[1]["content"]
+    shown = prompts.built_in().ask_for_cut(question(f"'{text}'", prefix=f"# {text}\nx = ", proposal=text), 100)[1][
+        "content"
+    ]
     assert "⟦9⟧" not in shown
     assert shown.count("COMMIT:") == 1
     assert shown.count("{{commit}}") == (3 if text == "{{commit}}" else 0)
 
 
 def test_the_context_is_cropped_towards_the_caret() -> None:
-    shown = prompts.ask_for_cut(question("1", prefix="p" * 500 + "END = ", suffix="START" + "s" * 500), 100)[1][
-        "content"
-    ]
+    shown = prompts.built_in().ask_for_cut(question("1", prefix="p" * 500 + "END = ", suffix="START" + "s" * 500), 100)[
+        1
+    ]["content"]
     assert "p" * 94 + "END = \n" in shown
     assert "p" * 95 not in shown
     assert "START" + "s" * 20 + "\n" in shown
@@ -51,6 +53,6 @@ def test_a_long_commit_is_shown_without_its_middle() -> None:
 
 def test_every_verdict_has_a_letter_that_the_prompt_explains() -> None:
     assert tuple(prompts.VERDICT_LETTERS.values()) == VERDICTS_OF_A_TEACHER
-    lines = prompts.text("verdict").splitlines()
+    lines = prompts.built_in().verdict.splitlines()
     for letter, verdict in prompts.VERDICT_LETTERS.items():
         assert any(line.startswith(f"{letter}: {verdict.removeprefix('reject_')}.") for line in lines)
