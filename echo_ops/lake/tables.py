@@ -3,7 +3,7 @@
 Layout, below the lake's URI::
 
     lifecycles/ verdicts/ examples/ dropped/ days/    Delta, partitioned by day
-    _staging/day=D/<table>/<shard>.parquet                    a day's shards, before it is published
+    _staging/day=D/<table>/<shard>.parquet            a day's shards, before it is published
 
 A published day is overwritten in one atomic commit per table, so a rerun or a backfill replaces and never doubles.
 Shards are staged as Parquet files whose bytes are hashed: the same rows give the same hash, and publishing takes only

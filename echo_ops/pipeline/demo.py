@@ -236,7 +236,7 @@ def _say_where(console: Console, home: Path, settings: Settings, docs: Path) -> 
     for what, where in (
         ("data docs", f"{docs}/index.html"),
         ("MLflow", f".venv/bin/mlflow ui --backend-store-uri {settings.tracking_uri}"),
-        ("lake", f"{settings.lake_uri} (Delta: events, lifecycles, verdicts, examples, dropped, days)"),
+        ("lake", f"{settings.lake_uri} (Delta: lifecycles, verdicts, examples, dropped, days)"),
         ("logs", f"{home}/logs"),
         ("summary", f"{home}/summary.json"),
     ):
