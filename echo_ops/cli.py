@@ -163,7 +163,7 @@ def refine(
     dropped: Annotated[Path, typer.Option(help="Parquet file for the dropped rows, with their reasons.")],
     teacher_url: Annotated[str | None, typer.Option(help="OpenAI-compatible URL of the teacher.")] = None,
     teacher_model: Annotated[str | None, typer.Option(help="Model name at that URL.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder of the teacher's answers: nothing is asked twice.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder of the teacher's answers; unset: in the lake.")] = None,
 ) -> None:
     """Make lessons of lifecycles: teacher and curation on files; each row ends in exactly one of the two outputs."""
     from echo_ops.pipeline import report
@@ -175,8 +175,7 @@ def refine(
     settings = _settings()
     settings = settings.model_copy(update={"teacher": settings.teacher.model_copy(update=given)})
     with _progress() as progress:
-        progress.add_task("refine", total=None)
-        refined = refine_file(lifecycles, out, dropped, settings, cache)
+        refined = refine_file(lifecycles, out, dropped, settings, cache, _bar(progress, "judge"))
     report.show(report.refined(refined))
     for note in refined.notes:
         typer.echo(f"note: {note}")

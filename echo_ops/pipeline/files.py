@@ -35,6 +35,7 @@ class RefinedFile:
     dropped: dict[str, int]
     teacher: str
     notes: tuple[str, ...]
+    usage: dict[str, str]  # what the teacher has cost, in words
 
 
 def reconstruct_file(
@@ -114,17 +115,29 @@ def _row_groups(file: pq.ParquetFile) -> Iterator[pq.RowGroupMetaData]:
 
 
 def refine_file(
-    lifecycles: Path, out: Path, dropped: Path, settings: Settings, cache: Path | None = None
+    lifecycles: Path,
+    out: Path,
+    dropped: Path,
+    settings: Settings,
+    cache: Path | None = None,
+    on_step: Callable[[str, int, int], None] | None = None,
 ) -> RefinedFile:
     """Make lessons of a file of lifecycles; every row ends in exactly one of the two outputs.
+
+    Args:
+        cache: folder of the teacher's answers; None: below the lake.
+        on_step: called with ``judge`` or ``curate``, lifecycles done and lifecycles in all.
 
     Raises:
         InputError: the file lacks a column or is no Parquet; nothing is written.
         TeacherError: the teacher is gone; nothing is written, but what was answered is in the cache.
+        BudgetError: the teacher's budget is used up; likewise.
     """
     from echo_ops.curation import curate
-    from echo_ops.teacher.connect import connect
+    from echo_ops.pipeline import teaching
     from echo_ops.teacher.judge import judge
+
+    tell = on_step or (lambda _step, _done, _all: None)
 
     ours = frozenset({"received_at", "policy", *(f"committed_{seconds}s" for seconds in CHECKPOINTS)})
     given = _read(lifecycles)
@@ -133,8 +146,10 @@ def refine_file(
     if "policy" not in given.column_names:
         given = given.append_column("policy", pa.array([settings.harvest.policy] * given.num_rows, pa.string()))
     rows = conform(given, LIFECYCLES, str(lifecycles), optional=ours)
-    teacher = connect(settings.teacher, None if cache is None else str(cache))
-    refined = curate.refine(rows, judge(rows, teacher), settings.curation)
+    teacher = teaching.of_file(settings, cache)
+    verdicts = judge(rows, teacher, partial(tell, "judge"))
+    tell("curate", 0, rows.num_rows)
+    refined = curate.refine(rows, verdicts, settings.curation)
     selection = curate.select(refined.keys, settings.curation)
     examples = curate.assemble(refined.candidates, selection.kept)
     rejects = pa.concat_tables([refined.dropped, selection.dropped]).sort_by("request_id")
@@ -143,7 +158,12 @@ def refine_file(
         pq.write_table(rejects, dropped_part, compression="zstd")
     counts = {count["values"]: count["counts"] for count in rejects["reason"].value_counts().to_pylist()}
     return RefinedFile(
-        rows.num_rows, examples.num_rows, dict(sorted(counts.items())), teacher.name, tuple(selection.notes)
+        rows.num_rows,
+        examples.num_rows,
+        dict(sorted(counts.items())),
+        teacher.name,
+        tuple(selection.notes),
+        teaching.figures(teacher.usage, settings.teacher),
     )
 
 

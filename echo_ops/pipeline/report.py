@@ -72,6 +72,9 @@ def refined(result: RefinedFile) -> Table:
     table.add_row("dropped", f"{sum(result.dropped.values()):,}")
     for reason, rows in result.dropped.items():
         table.add_row(f"  {reason}", f"{rows:,}", style="dim")
+    table.add_section()
+    for name, value in result.usage.items():
+        table.add_row(name, value, style="dim" if name.startswith(" ") else None)
     return table
 
 

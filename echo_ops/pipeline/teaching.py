@@ -1,0 +1,96 @@
+"""The teacher of a run: its prompts resolved once, its answers kept by day, its spending added up over the shards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from echo_ops.settings import Settings
+from echo_ops.settings import Teacher as TeacherSettings
+from echo_ops.teacher.usage import Usage
+
+if TYPE_CHECKING:
+    from echo_ops.teacher.port import Teacher
+    from echo_ops.teacher.prompts import Prompts
+
+PROMPT = "teacher_prompt"
+"""Where a manifest's ``versions`` name the version of the prompt."""
+
+
+def resolved(settings: Settings) -> dict[str, int]:
+    """The version of the prompt that ``ECHO_TEACHER_PROMPT`` names now, for a manifest; empty where it names none.
+
+    Raises:
+        InputError: there is no such prompt, or it does not fit.
+        UnavailableError: MLflow does not answer.
+    """
+    if settings.teacher.prompt is None or settings.teacher.url is None:
+        return {}
+    from echo_ops.teacher import prompt_registry
+
+    return {PROMPT: prompt_registry.resolve(settings.teacher.prompt, settings.tracking_uri)}
+
+
+def of_day(day: date, settings: Settings, versions: Mapping[str, int]) -> Teacher:
+    """The teacher of a shard of a day. All shards share answers and budget, whoever runs them, however often.
+
+    Args:
+        versions: as ``resolved`` gave them when the day was planned.
+    """
+    from echo_ops.teacher.connect import connect
+
+    return connect(settings.teacher, _place(day, settings), _prompts(settings, versions), shares_budget=True)
+
+
+def of_file(settings: Settings, cache: Path | None) -> Teacher:
+    """The teacher of one command on a file; its budget is its own. Answers are kept in the lake where not elsewhere."""
+    from echo_ops.teacher.connect import connect
+
+    place = str(cache or f"{settings.lake_uri}/_teacher_cache/files")
+    return connect(settings.teacher, place, _prompts(settings, resolved(settings)))
+
+
+def spent(day: date, settings: Settings) -> dict[str, int]:
+    """What a day has cost so far, over all shards, retries and reruns, for a manifest; empty where nobody was asked."""
+    from echo_ops.teacher.budget import Ledger
+
+    usage = Ledger(_place(day, settings)).total()
+    if not usage.requests:
+        return {}
+    return {
+        "teacher_requests": usage.requests,
+        "teacher_prompt_tokens": usage.prompt_tokens,
+        "teacher_cached_prompt_tokens": usage.cached_prompt_tokens,
+        "teacher_output_tokens": usage.output_tokens,
+    }
+
+
+def figures(usage: Usage, settings: TeacherSettings) -> dict[str, str]:
+    """What a teacher has cost, in words, for a table; empty where nobody was asked."""
+    if not usage.requests and not usage.cached:
+        return {}
+    shown = {
+        "requests to the teacher": f"{usage.requests:,}",
+        "  of these retries": f"{usage.retries:,}",
+        "answers from the cache": f"{usage.cached:,}",
+        "answers refused": f"{usage.refused:,}",
+        "prompt tokens": f"{usage.prompt_tokens:,}",
+        "  of these in the server's prefix cache": f"{usage.cached_prompt_tokens:,}",
+        "output tokens": f"{usage.output_tokens:,}",
+    }
+    cost = usage.cost(settings)
+    return shown if cost is None else {**shown, "cost": f"{cost:,.2f}"}
+
+
+def _place(day: date, settings: Settings) -> str:
+    return f"{settings.lake_uri}/_teacher_cache/day={day}"
+
+
+def _prompts(settings: Settings, versions: Mapping[str, int]) -> Prompts | None:
+    if settings.teacher.prompt is None or PROMPT not in versions:
+        return None
+    from echo_ops.teacher import prompt_registry
+
+    return prompt_registry.load(settings.teacher.prompt, versions[PROMPT], settings.tracking_uri)
