@@ -23,7 +23,7 @@ import psycopg2
 import pyarrow as pa
 
 from echo_ops.events.postgres import dsn
-from echo_ops.pipeline.harvest import Window
+from echo_ops.pipeline.extract import Window
 from echo_ops.schema.events import EVENTS
 from echo_ops.settings import Settings
 from echo_ops.sql import statement

@@ -105,15 +105,16 @@ def extract(url: str, processes: int) -> tuple[float, int]:
     """The harvest's first step, whole: read, reconstruct, profile, write what is staged."""
     from day import DAY
 
-    from echo_ops.pipeline import harvest
+    from echo_ops.pipeline.extract import extract as run
+    from echo_ops.pipeline.extract import plan
     from echo_ops.pipeline.processes import side_by_side
     from echo_ops.settings import Harvest, Settings
 
     with tempfile.TemporaryDirectory(dir="/var/tmp") as home:
         settings = Settings(home=Path(home), harvest=Harvest(processes=processes)).with_postgres(url)
         start = time.perf_counter()
-        shards = harvest.plan(DAY.date(), settings, processes).shards
-        work = partial(harvest.extract, DAY.date(), shards=shards, settings=settings)
+        shards = plan(DAY.date(), settings, processes).shards
+        work = partial(run, DAY.date(), shards=shards, settings=settings)
         manifests = list(side_by_side(work, range(shards), min(processes, shards)))
         return time.perf_counter() - start, sum(manifest.rows["events"] for manifest in manifests)
 

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import asdict, dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import replace
+from datetime import date
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -25,13 +24,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from echo_ops.errors import InputError, QualityError
-from echo_ops.lake.tables import Lake, Staging, batches_of
+from echo_ops.lake.tables import Lake, batches_of
 from echo_ops.pipeline.database import database
+from echo_ops.pipeline.extract import extract, plan
 from echo_ops.pipeline.manifest import Manifest, add
 from echo_ops.pipeline.processes import cpus, side_by_side
-from echo_ops.pipeline.spill import BUCKET_EVENTS, Bucket, buckets_for, in_buckets
 from echo_ops.schema.days import DAYS
-from echo_ops.schema.events import EVENTS
 from echo_ops.schema.examples import DROPPED, EXAMPLES
 from echo_ops.schema.lifecycles import LIFECYCLES
 from echo_ops.schema.verdicts import VERDICTS
@@ -47,93 +45,9 @@ CHECKED: dict[CheckedStage, tuple[CheckedTable, ...]] = {
 }
 """Which tables are checked after which stage."""
 
-EXTRACTED = ("lifecycles", "events_profile", "lifecycles_profile")
 JUDGED = ("verdicts", "candidates", "keys", "row_dropped")
 CURATED = ("examples", "examples_profile", "dropped")
-"""What each step stages. The events themselves are not kept a second time: their profile says what they were."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """The times of ``received_at`` that make a day; half-open. The server's clock decides: clients' clocks err."""
-
-    start: datetime  # earliest event that is read: some arrive out of order around midnight
-    day_start: datetime  # requests from here
-    day_end: datetime  # to here belong to the day
-    end: datetime  # latest event that is read, to finish the day's requests
-
-    @classmethod
-    def of(cls, day: date, settings: Settings) -> Window:
-        """The window of a day in UTC, with its lead and its grace."""
-        midnight = datetime.combine(day, time(), tzinfo=UTC)
-        next_midnight = midnight + timedelta(days=1)
-        return cls(
-            midnight - timedelta(minutes=settings.harvest.lead_minutes),
-            midnight,
-            next_midnight,
-            next_midnight + timedelta(hours=settings.harvest.grace_hours),
-        )
-
-
-def plan(day: date, settings: Settings, workers: int = 1) -> Manifest:
-    """Count the day and say into how many shards it is cut.
-
-    Args:
-        workers: processes that shall have a shard each, where the day is large enough for that to be worth it.
-
-    Raises:
-        QualityError: nobody requested anything that day.
-        UnavailableError: Postgres does not answer.
-    """
-    from echo_ops.events import migrate, read
-
-    window = Window.of(day, settings)
-    with database(settings) as url:
-        migrate.current(url)
-        counted = read.count(url, **asdict(window))
-    if counted.requests == 0:
-        raise QualityError(
-            f"{day}: 0 requests among {counted.events} events received between {window.start:%Y-%m-%d %H:%M} and "
-            f"{window.end:%Y-%m-%d %H:%M} UTC; at least 1 is needed, so nothing is published; check that clients "
-            "report and that the day is the one you mean"
-        )
-    worthwhile = min(workers, counted.events // BUCKET_EVENTS)
-    shards = max(-(-counted.events // settings.harvest.shard_events), worthwhile)
-    return Manifest("plan", day.isoformat(), shards=shards, rows={"requests": counted.requests})
-
-
-def extract(day: date, shard: int, shards: int, settings: Settings) -> Manifest:
-    """Read a shard's events and reconstruct what became of each request of the day.
-
-    In memory at once is a bucket of the shard's documents; what does not fit is spilled (``pipeline.spill``).
-    """
-    from echo_ops.events.read import read
-
-    window = Window.of(day, settings)
-    with ExitStack() as stack:
-        url = stack.enter_context(database(settings))
-        events = stack.enter_context(closing(read(url, **asdict(window), shard=shard, shards=shards)))
-        count = buckets_for(settings.harvest.shard_events)
-        buckets = stack.enter_context(in_buckets(events, EVENTS, count, settings.home))
-        staging = stack.enter_context(Lake(settings.lake_uri).staging(day, shard, EXTRACTED))
-        rows = add(_extract_bucket(bucket, window, settings.harvest.policy, staging) for bucket in buckets)
-    return Manifest("extract", day.isoformat(), shard, shards, rows=rows, hashes=staging.hashes)
-
-
-def _extract_bucket(bucket: Bucket, window: Window, policy: str, staging: Staging) -> dict[str, int]:
-    """Stage what is made of a bucket; its counts."""
-    from echo_ops.lifecycle.reconstruct import reconstruct
-    from echo_ops.quality.profile import profile
-
-    events = bucket.read()
-    received = (window.day_start, window.day_end)
-    lifecycles = reconstruct(events, policy=policy, received=received, horizon=window.end)
-    staging.write("lifecycles", lifecycles)
-    staging.write("events_profile", profile("events", events))
-    staging.write("lifecycles_profile", profile("lifecycles", lifecycles))
-    requests = lifecycles.num_rows
-    shown = requests - _count(lifecycles, "decision", "not_shown")
-    return {"events": events.num_rows, "requests": requests, "shown": shown, "lifecycles": requests}
+"""What each step stages."""
 
 
 def check(day: date, stage: CheckedStage, before: Sequence[Manifest], settings: Settings) -> Manifest:

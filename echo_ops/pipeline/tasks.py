@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from echo_ops.pipeline import day as days
+from echo_ops.pipeline import extract as extraction
 from echo_ops.pipeline import harvest
 from echo_ops.pipeline.manifest import Manifest
 from echo_ops.settings import load
@@ -24,18 +25,18 @@ Data = dict[str, Any]
 
 def is_over(day: str, now: datetime) -> bool:
     """Whether all events that finish the day's requests have had their time to arrive."""
-    return now >= harvest.Window.of(days.parse(day), load()).end
+    return now >= extraction.Window.of(days.parse(day), load()).end
 
 
 def plan(day: str) -> list[dict[str, int]]:
     """The shards of a day, one mapped task each."""
-    shards = harvest.plan(days.parse(day), load()).shards
+    shards = extraction.plan(days.parse(day), load()).shards
     return [{"shard": shard, "shards": shards} for shard in range(shards)]
 
 
 def extract(day: str, shard: int, shards: int) -> Data:
-    """See ``harvest.extract``."""
-    return harvest.extract(days.parse(day), shard, shards, load()).to_dict()
+    """See ``extract.extract``."""
+    return extraction.extract(days.parse(day), shard, shards, load()).to_dict()
 
 
 def check(day: str, stage: harvest.CheckedStage, before: Iterable[Data]) -> Data:

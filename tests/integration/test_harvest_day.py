@@ -15,7 +15,7 @@ import pytest
 from echo_ops.errors import EchoError, InputError, QualityError, UnavailableError
 from echo_ops.events.load import load as load_events
 from echo_ops.lake.tables import TABLES, Lake, Staging
-from echo_ops.pipeline import harvest as steps
+from echo_ops.pipeline import extract as steps
 from echo_ops.pipeline import spill
 from echo_ops.pipeline.harvest import harvest, published
 from echo_ops.settings import Harvest, Quality, Settings

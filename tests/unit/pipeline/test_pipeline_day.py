@@ -6,7 +6,7 @@ import pytest
 
 from echo_ops.errors import InputError
 from echo_ops.pipeline.day import parse, resolve
-from echo_ops.pipeline.harvest import Window
+from echo_ops.pipeline.extract import Window
 from echo_ops.settings import Harvest, Settings
 
 SCHEDULED = SimpleNamespace(partition_key=None, run_type="scheduled")
