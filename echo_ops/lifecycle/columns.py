@@ -30,7 +30,6 @@ class Columns:
     occurred_at: list[int]
     received_at: list[int]
     user_id: list[str]
-    session_id: list[str]
     seq: list[int]
     version: list[int | None]
     request_id: list[str | None]

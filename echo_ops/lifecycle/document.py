@@ -131,7 +131,7 @@ class Document:
         if snapshot is None:
             self.text.lose(now, now)
         else:
-            self.text.seen(snapshot, now, by, sure=steps == 1)
+            self.text.seen(snapshot, now, by, sure=steps == 1 and not from_outside, one=steps == 1)
 
     def _requested(self, row: int, now: int, steps: int) -> None:
         c, text = self.columns, self.text
@@ -145,7 +145,8 @@ class Document:
             if not text.lost and text.length in (None, snapshot.length) and (self.told or steps == 0):
                 text.confirm(snapshot, now)
             else:
-                text.seen(snapshot, now, None, sure=False)
+                untold = c.version[row] is None or (text.sparse and steps == 0)
+                text.seen(snapshot, now, None, sure=False, one=None if untold else steps <= 1)
         elif not text.lost:
             caret = c.caret[row]
         gap = text.open(row, caret, now, c.user_id[row])

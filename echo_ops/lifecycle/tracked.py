@@ -7,7 +7,9 @@ from echo_ops.lifecycle.edits import Edit, common_end, common_start
 from echo_ops.lifecycle.gap import UNKNOWN, Gap
 from echo_ops.lifecycle.gaps import Gaps
 from echo_ops.lifecycle.known import KnownText
-from echo_ops.lifecycle.snapshots import Derived, align, derive
+from echo_ops.lifecycle.placing import align
+from echo_ops.lifecycle.snapshots import Derived, derive
+from echo_ops.lifecycle.states import States
 from echo_ops.lifecycle.typing_run import Snapshot, TypingRun, keystroke
 
 
@@ -88,7 +90,11 @@ class TrackedText:
                 self.gaps.lose(gap, now)
             known.forget()
             return Snapshot(prefix, suffix, len(prefix), len(prefix) + len(suffix))
-        return found
+        window, both_ends = found
+        if not both_ends:  # how long the document is now, is a guess
+            for gap in self.gaps.gaps():
+                gap.ambiguous = gap.ambiguous or not gap.reason
+        return window
 
     def open(self, row: int, caret: int | None, now: int, user: str) -> Gap:
         """A request: an empty gap at ``caret``; None where its place is not known."""
@@ -170,7 +176,7 @@ class TrackedText:
 
     # --- snapshots that are seen
 
-    def seen(self, snapshot: Snapshot, now: int, by: str | None, sure: bool) -> None:
+    def seen(self, snapshot: Snapshot, now: int, by: str | None, sure: bool, one: bool | None) -> None:
         """The document looks like this now: find what changed since it was last known.
 
         Args:
@@ -178,6 +184,7 @@ class TrackedText:
             now: when.
             by: who changed it, where that may be another than who asked.
             sure: no change went unreported in between.
+            one: whether a single event lies in between; None: not known.
         """
         view, self._view = self._view, snapshot
         if view is not None and sure and by is None and not self.gaps.unseen:
@@ -188,7 +195,7 @@ class TrackedText:
                 self.caret, self.length = snapshot.caret, snapshot.length
                 return
         self._settle_run()
-        self._see(snapshot, now, by, sure)
+        self._see(snapshot, now, by, sure, one)
 
     def _typed(self, edit: Edit, low: int, high: int, now: int) -> None:
         """Something was typed or deleted at the caret, which may slide from ``low`` to ``high``."""
@@ -210,7 +217,7 @@ class TrackedText:
             self._known.apply(*edit)
             self._watch_display([edit])
 
-    def _see(self, snapshot: Snapshot, now: int, by: str | None, sure: bool) -> None:
+    def _see(self, snapshot: Snapshot, now: int, by: str | None, sure: bool, one: bool | None) -> None:
         gaps, known, length = self.gaps, self._known, self.length
         was_lost, self.lost = self.lost, False
         before, self.caret = self.caret, snapshot.caret
@@ -223,18 +230,19 @@ class TrackedText:
             known.lay(snapshot.start, snapshot.text)
             return
         at, text = known.around(max(min(snapshot.caret - max(snapshot.length - length, 0), length), 0))
-        derived = derive((at, text), length, before, snapshot)
+        states = States(at, text, length, before, snapshot.start, snapshot.text, snapshot.length, snapshot.caret)
+        derived = derive(states, one)
         if not (sure and derived.sure) or was_lost:
             gaps.doubts += 1
         if derived.slide is not None or derived.within is not None or was_lost:
             self._doubt(derived, was_lost, now)
-        when = now
-        if self.sparse and (derived.edits or derived.blind) and self._belated(derived, snapshot.caret, now):
-            when = self._seen_at
-        else:
-            gaps.advance(now)
+        late = list(derived.edits)
+        if self.sparse:
+            late = self._early(derived, snapshot.caret, now)
+        gaps.advance(now)
+        if late:
+            gaps.edit(late, now, by)
         if derived.edits:
-            gaps.edit(list(derived.edits), when, by)
             self._watch_display(derived.edits)
             if derived.within is not None:
                 known.keep(*derived.within)
@@ -270,26 +278,40 @@ class TrackedText:
             self._known.lay(run.view.start, run.view.text)
             run.view = None
 
-    def _belated(self, derived: Derived, caret: int, now: int) -> bool:
-        """Whether a gap changed that was to close before this was seen, and nobody can tell if before or after.
+    def _early(self, derived: Derived, caret: int, now: int) -> list[Edit]:
+        """Apply what was typed at some time between two requests; what led to the later one is left for now.
 
-        A single edit that ends at the caret is the keystroke that led to this request. More than that was typed at
-        some time between the requests: it is taken for early, for people type right after they ask, and the gaps are
-        ambiguous.
+        The edit that ends at the caret is the keystroke before the request. The others are taken for early, for people
+        type right after they ask; where a gap in question was to close in between, nobody can tell.
+
+        Returns:
+            What is left, in offsets after the early ones.
         """
-        if not derived.blind and len(derived.edits) == 1 and derived.edits[0][0] + len(derived.edits[0][2]) == caret:
-            return False
+        early: list[Edit] = []
+        late: list[Edit] = []
+        grown = shift = 0
+        for start, end, text in derived.edits:
+            if not derived.blind and start + grown + len(text) == caret:
+                late.append((start + shift, end + shift, text))
+            else:
+                early.append((start, end, text))
+                shift += len(text) - (end - start)
+            grown += len(text) - (end - start)
         found = False
-        for gap, left, right in self.gaps.spans():
-            touched = derived.blind or any(start <= right and end >= left for start, end, _ in derived.edits)
+        for gap, left, right in self.gaps.spans() if early or derived.blind else []:
+            touched = derived.blind or any(start <= right and end >= left for start, end, _ in early)
             if touched and not gap.reason:
                 gap.ambiguous = True
                 found = found or self.gaps.due(gap) <= now
-        return found
+        if not found:
+            return list(derived.edits)
+        if early:
+            self.gaps.edit(early, self._seen_at)
+        return late
 
     def _doubt(self, derived: Derived, was_lost: bool, now: int) -> None:
-        """Mark the gaps for which what changed, or when, has two readings."""
-        gaps = self.gaps
+        """Mark the open gaps for which what changed, or when, has two readings."""
+        gaps, edits = self.gaps, derived.edits
         if derived.slide is not None:
             for gap in gaps.edges(*derived.slide):
                 if derived.settled:
@@ -298,14 +320,15 @@ class TrackedText:
                     gap.ambiguous = True
         if derived.within is None and not was_lost:
             return
+        one_keystroke = derived.sure and len(edits) == 1 and edits[0][0] + len(edits[0][2]) == self.caret
         for gap, left, right in gaps.spans():
             if gap.reason:
                 continue
             if derived.within is not None and (left < derived.within[0] or right > derived.within[1]):
                 gap.ambiguous = True
-            if was_lost:
-                changed = any(start <= right and end >= left for start, end, _ in derived.edits)
-                if changed and gaps.due(gap) <= now:
+            if was_lost and any(start <= right and end >= left for start, end, _ in edits):
+                gap.ambiguous = gap.ambiguous or not one_keystroke
+                if gaps.due(gap) <= now:
                     gaps.lose(gap, self._lost_at)
 
     def _watch_display(self, edits: list[Edit] | tuple[Edit, ...]) -> None:

@@ -4,7 +4,10 @@ import pytest
 
 from echo_ops.lifecycle.edits import Edit
 from echo_ops.lifecycle.known import KnownText
-from echo_ops.lifecycle.snapshots import align, derive
+from echo_ops.lifecycle.placing import align
+from echo_ops.lifecycle.snapshots import Derived
+from echo_ops.lifecycle.snapshots import derive as derived
+from echo_ops.lifecycle.states import States
 from echo_ops.lifecycle.typing_run import Snapshot
 
 HEAD, TAIL = "h" * 150 + "\n", "\n" + "t" * 150
@@ -13,6 +16,10 @@ B = len(HEAD)
 
 def whole(text: str, caret: int) -> Snapshot:
     return Snapshot(text[:caret], text[caret:], caret, len(text))
+
+
+def derive(known: tuple[int, str], length: int, caret: int | None, now: Snapshot) -> Derived:
+    return derived(States(*known, length, caret, now.start, now.text, now.length, now.caret))
 
 
 @pytest.mark.parametrize(
@@ -48,8 +55,10 @@ def test_windows_that_do_not_meet_leave_the_caret() -> None:
 def test_a_window_without_offsets_is_placed_by_its_ends() -> None:
     old = "".join(chr(97 + i * i % 23) + str(i) for i in range(300))
     new = old[100:400] + "NEW" + old[400:700]
-    found = align(0, old, len(old), 390, new[:303], new[303:])
-    assert found is not None
+    placed = align(0, old, len(old), 390, new[:303], new[303:])
+    assert placed is not None
+    found, both_ends = placed
+    assert both_ends
     assert (found.start, found.caret, found.length) == (100, 403, len(old) + 3)
     assert align(0, old, len(old), 0, "#" * 200, "#" * 200) is None
 

@@ -1,0 +1,54 @@
+"""Two states of a document, of which only windows are known, side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from echo_ops.lifecycle.edits import Edit
+
+
+@dataclass(frozen=True)
+class States:
+    """What is known of a document before and after something changed. Offsets are absolute.
+
+    Edits are in old offsets. Behind all that changed, a new offset is the old one plus ``grown``.
+    """
+
+    old_start: int
+    old: str
+    old_length: int  # of the whole document
+    old_caret: int | None  # None: not known
+    new_start: int
+    new: str
+    new_length: int
+    new_caret: int
+
+    @property
+    def grown(self) -> int:
+        """By how much the document became longer."""
+        return self.new_length - self.old_length
+
+    def was(self, start: int, end: int) -> str:
+        """Old text."""
+        return self.old[max(start - self.old_start, 0) : max(end - self.old_start, 0)]
+
+    def became(self, start: int, end: int) -> str:
+        """New text, in new offsets."""
+        return self.new[max(start - self.new_start, 0) : max(end - self.new_start, 0)]
+
+    def lines(self, edit: Edit) -> Edit | None:
+        """The same change as one of whole lines, with one line more to either side, as far as both states show them.
+
+        None where they do not show all of it.
+        """
+        start, end, _ = edit
+        old, old_start = self.old, self.old_start
+        first = old.rfind("\n", 0, start - old_start)
+        low = max(old.rfind("\n", 0, max(first, 0)) + 1, self.new_start - old_start, 0)
+        last = old.find("\n", end - old_start)
+        last = -1 if last < 0 else old.find("\n", last + 1)
+        high = min(len(old) if last < 0 else last + 1, self.new_start + len(self.new) - self.grown - old_start)
+        if high < end - old_start or low > start - old_start:
+            return None
+        low, high = low + old_start, high + old_start
+        return low, high, self.became(low, high + self.grown)
