@@ -15,13 +15,14 @@ class SyntaxTeacher:
     """Takes a commit up to the end of its first complete unit, and an empty commit for silence.
 
     The first complete unit is the smallest statement or block that holds the commit's first character of code and ends
-    inside the commit; where none ends there (the statement ends in the suffix, the grammar is unknown or the code is
-    broken), the commit's first line that is not blank. It knows nothing of intent: it cannot tell an abandoned commit
+    inside the commit, or the rest of the header where the request opened inside one (``if x|:``: the body is another
+    thought). Where none ends there (the statement ends in the suffix, the grammar is unknown or the code is broken),
+    it is the commit's first line that is not blank. It knows nothing of intent: it cannot tell an abandoned commit
     from a wanted one, so it never rejects, and its answers carry no probability.
     """
 
     name = "syntax"
-    prompt_version = "1"  # raised whenever the rule above or the cut points change
+    prompt_version = "2"  # raised whenever the rule above or the cut points change
 
     def __init__(self) -> None:
         self.usage = Usage()
@@ -41,7 +42,7 @@ class SyntaxTeacher:
 def first_unit(cuts: tuple[Cut, ...]) -> Cut:
     """The cut at the end of the first complete unit; ``cuts`` is ascending and not empty."""
     for cut in cuts:
-        if cut.closes and cut.kind in ("statement", "block"):
+        if cut.closes and cut.kind in ("statement", "block", "line"):
             return cut
     lines = (cut for cut in cuts if cut.kind in ("line", "statement", "block"))
     return next(lines, cuts[-1])

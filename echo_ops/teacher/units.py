@@ -57,6 +57,8 @@ def tree_units(window: Window, commit: str) -> Iterator[Unit]:
                 break
             if child.child_count:
                 pending.append(child)
+            if child.type in CONTAINERS and node.start_byte < start <= first and (header := _header_end(child)) > first:
+                yield characters(header), "line", True
             if child.end_byte > stop or child.type == "ERROR" or child.type in COMMENTS or not child.is_named:
                 continue
             closes = child.start_byte <= first < child.end_byte
@@ -69,6 +71,14 @@ def tree_units(window: Window, commit: str) -> Iterator[Unit]:
                 yield characters(child.end_byte), "block" if _holds_block(child) else "statement", closes
             elif closes:
                 yield characters(child.end_byte), "expression", True
+
+
+def _header_end(body: Node) -> int:
+    """Where the line ends that a colon ends and an indented body follows, as in Python; 0 where brackets hold it."""
+    before = body.prev_sibling
+    while before is not None and before.type in COMMENTS:
+        before = before.prev_sibling
+    return before.end_byte if before is not None and before.type == ":" else 0
 
 
 def _first_character(root: Node, body: bytes, start: int) -> int:

@@ -32,6 +32,11 @@ FIRST_UNITS = [
         "for a in b:\n        g(a)\n        h(a)",
     ),
     ("python", "@cache\n|def f():\n    return 1\n\n\nx = 2‖\n", "def f():\n    return 1"),
+    # but a request that opened inside its header asked for the header
+    ("python", "def f(b):\n    for a |in b:\n        g(a)\n        h(a)\n    return 1‖\n", "in b:"),
+    ("python", "if a |or b:  # why\n    f()\n‖", "or b:"),
+    ("python", "if a:\n    f()\nelif |b:\n    g()\n‖h()\n", "b:"),
+    ("javascript", "if (a ||| b) {\n  f();\n}\ng();\n‖", "|| b) {\n  f();\n}"),
     # a comment belongs to the statement that follows it
     ("python", "|# the sum\nx = 1\ny = 2\n‖", "# the sum\nx = 1"),
     # nothing ends in the commit: its first line

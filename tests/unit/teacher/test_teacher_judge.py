@@ -45,7 +45,7 @@ def test_one_row_per_known_commit_that_closed_before_the_horizon() -> None:
             "verdict": verdict,
             "verdict_probability": None,
             "teacher": "syntax",
-            "prompt_version": "1",
+            "prompt_version": "2",
         }
         for request_id, cut, kind, verdict in [("c", 0, "none", "silence"), ("d", 1, "statement", "fill")]
     ]
