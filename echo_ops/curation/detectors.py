@@ -8,30 +8,21 @@ through, and personal data. Nothing that is found leaves this module but as offs
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import re
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from echo_ops.curation.personal import Finding, personal
 
 if TYPE_CHECKING:
     from kingfisher_sdk import Scanner
 
-FindingKind = Literal["SECRET", "EMAIL", "PHONE", "IP_ADDRESS"]
-
-
-class Finding(NamedTuple):
-    """A place in a text, half-open, in code points."""
-
-    start: int
-    end: int
-    kind: FindingKind
-
-
-VENDOR = re.compile(r"(?:AKIA|ASIA)[A-Z2-7]{16}|hf_[A-Za-z]{34}")
-"""What Kingfisher takes only together with its other half."""
+VENDOR = re.compile(r"(?:AKIA|ASIA)[A-Z2-7]{16}|hf_[A-Za-z]{34}|GOCSPX-[\w-]{28}")
+"""What Kingfisher takes only together with its other half, or not always."""
 
 PRIVATE_KEY = re.compile(
     r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
@@ -47,50 +38,59 @@ SECRET_WORDS = ("passw", "passphrase", "pwd", "secret", "token", "credential", "
 HEADER = re.compile(r"(?:bearer|basic|token)\s{1,20}((?=[^\s\"']{0,200}\d)[A-Za-z0-9._~+/-]{16,2000}=*)", re.IGNORECASE)
 
 ASSIGNED = re.compile(
-    r"(?P<name>passw|passphrase|pwd|secret|token|credential|key)[\w-]{0,40}[\"'`\]]?\s{0,20}(?::=|=>|==?|:)\s{0,20}(?:[A-Za-z]{1,2})?"
+    r"(?P<name>passw|passphrase|pwd|secret|token|credential|key)[\w-]{0,40}[\"'`\]]?"
+    r"\s{0,20}(?P<sign>:=|=>|==?|:|\{|\(|(?::|\s)\s{0,5}[\w&<>\[\]|?*:' ]{1,40}=|)\s{0,20}(?:[A-Za-z]{1,2})?"
     r"(?P<quote>[\"'`])(?P<value>[^\s\"'`]{4,200})(?P=quote)",
     re.IGNORECASE,
 )
-"""A literal given to a name that says secret: ``db_password = "…"``, ``"api_key": "…"``, ``token := "…"``."""
+"""A literal given to a name that says secret: ``db_password = "…"``, ``"api_key": "…"``, ``token: string = "…"``."""
 
-ENVIRONMENT = re.compile(
-    r"[A-Z0-9_]{0,40}(?:PASSW|SECRET|TOKEN|KEY)[A-Z0-9_]{0,40}=(?P<value>[^\s\"'`$(){}<>,;]{6,200})$", re.MULTILINE
+DEFINE = re.compile(r"#\s*define\s+\w*\Z")
+"""Before a name that takes its value without a sign."""
+
+UNQUOTED = re.compile(
+    r"[\w-]{2,60}[\"']?(?P<sign>=|:[ \t]{1,20}| )(?P<value>[^\s\"'`$(){}\[\]<>,;|]{6,200})(?P<ends>[ \t]{0,20}$)?", re.M
 )
-"""A line of an .env file."""
+"""A value without quotes, from the word that says secret on; where it counts, depends on what stands before."""
+
+ENVIRONMENT = re.compile(r"[ \t]*(?:(?:export|set|ENV|ARG)[ \t]+)?[A-Z0-9_]*")
+OPTION = re.compile(r"(?:^|.*\s)--[\w-]*")
+CONNECTION = re.compile(r".*;\s?\w*")
+"""The line before: of a line of an .env file, of a command's option, of a connection string."""
+
+NOT_A_NAME = re.compile(r"[^\W\d_]\w*[\d!#?*@%^+/=~-]|[\d!#?*@%^+/=~-]\w*[^\W\d_]")
+"""An unquoted value is more than a variable or a type: letters, and beside them a digit or a sign."""
 
 PLACEHOLDER = re.compile(
-    r"<|\{|\$|%|\*{3}|x{4}|\.{3}|your|example|change|placeholder|dummy|redacted|todo|password$|secret$|token$|_key$",
+    r"\$\{|\{\{|\{[\w.]*\}|^\$\w+$|%\(|%[sd]\b|<[\w .-]+>|\*{3}|x{4}|\.{3}|your|example|change|placeholder|dummy"
+    r"|redacted|todo|fake|mock|sample|password$|secret$|token$|_key$",
     re.IGNORECASE,
 )
 """Values that stand for a secret and are none."""
 
 RANDOM = re.compile(r"[\"'`](?:(?P<hex>[0-9a-fA-F]{32,128})|(?P<base64>[A-Za-z0-9+/_-]{32,200}={0,2}))(?=[\"'`])")
+
+PUBLIC = re.compile(r"sha\d{3}-|iVBORw0KGgo|R0lGOD|/9j/|UklGR|PHN2Zy|AAABAA|JVBERi", re.ASCII)
+"""How checksums of packages, and images and documents in base64, begin."""
+
+ALPHABET = re.compile("ABCDEFGH|abcdefgh|01234567")
+
+HASHED = re.compile(
+    r"sha_?\d|\bsha|md5|hash|digest|checksum|commit|revision|\brev\b|integrity|etag|fingerprint|blob|uuid|guid|crc",
+    re.IGNORECASE,
+)
+"""Names that make a long number of what would be a key."""
+
 HEX_ENTROPY, BASE64_ENTROPY = 3.0, 4.5
 """Bits per character from which a quoted string counts as random: detect-secrets' defaults."""
 
-EMAIL_DOMAIN = re.compile(
-    r"@(?:[A-Za-z0-9-]+\.)+(?:[a-z]{2}|com|org|net|edu|gov|info|dev|app|cloud|tech|online|email)\b(?!\()"
-)
-"""Endings are listed: ``a@weights.mean`` is a product of matrices."""
-EMAIL_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*\Z")
-
-RESERVED_EMAIL = re.compile(r"@(?:[\w-]+\.)*example\.(?:com|org|net)$|^(?:git|noreply|no-reply)@", re.IGNORECASE)
-
-PHONES = (
-    re.compile(r"\+[1-9]\d{0,2}[ .-]?(?:\(\d{1,4}\)[ .-]?)?\d{2,4}(?:[ .-]?\d{2,4}){2,4}(?![\w-])"),
-    re.compile(r"[(2-9](?:\d{3}\) ?|\d{2}-)[2-9]\d{2}-\d{4}(?![\w-])"),
-)
-
-IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}(?![\w.]?\d)")
-IPV6_HINT = re.compile(r":[0-9a-fA-F]{0,4}:[0-9a-fA-F]")
-IPV6 = re.compile(r"(?:[0-9a-fA-F]{1,4}:){3,7}:?[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,7}(?![\w:])")
 # None of these begins with a look-behind: `re` then skips to the first character that can match, 5 times as fast. What
 # stands before a match is looked at afterwards. Repetitions are bounded, or stop at a literal: the texts are anybody's.
 
 
 def find(text: str) -> list[Finding]:
     """Every secret and piece of personal data in ``text``: ascending, apart from each other."""
-    found = sorted({*_vendors(text), *_keys(text), *_named(text), *_random(text), *_personal(text)})
+    found = sorted({*_vendors(text), *_keys(text), *_named(text), *_random(text), *personal(text)})
     apart: list[Finding] = []
     for finding in found:
         last = apart[-1] if apart else None
@@ -119,7 +119,7 @@ def _scanner() -> Scanner:
 
 
 def _keys(text: str) -> Iterator[Finding]:
-    if "AKIA" in text or "ASIA" in text or "hf_" in text:
+    if "AKIA" in text or "ASIA" in text or "hf_" in text or "GOCSPX" in text:
         yield from (Finding(*match.span(), "SECRET") for match in VENDOR.finditer(text))
     if "PRIVATE KEY" in text:
         yield from (Finding(*match.span(), "SECRET") for match in PRIVATE_KEY.finditer(text))
@@ -150,65 +150,59 @@ def _named(text: str) -> Iterator[Finding]:
             if header := HEADER.match(text, start):
                 yield Finding(*header.span(1), "SECRET")
             assigned = ASSIGNED.match(text, start)
-            if assigned and _is_secret(assigned["name"], assigned["value"]):
+            if assigned and _is_secret(text, assigned):
                 yield Finding(*assigned.span("value"), "SECRET")
+            given = UNQUOTED.match(text, start)
+            if given and _stands_unquoted(text, given):
+                yield Finding(*given.span("value"), "SECRET")
             start = lower.find(word, start + len(word))
-    if any(word in text for word in ("PASSW", "SECRET", "TOKEN", "KEY")):
-        for match in ENVIRONMENT.finditer(text):
-            if not PLACEHOLDER.search(match["value"]):
-                yield Finding(*match.span("value"), "SECRET")
 
 
-def _is_secret(name: str, value: str) -> bool:
+def _stands_unquoted(text: str, given: re.Match[str]) -> bool:
+    """Whether a value without quotes is one: its place says so, and it is no variable and no type."""
+    if not NOT_A_NAME.search(given["value"]) or PLACEHOLDER.search(given["value"]):
+        return False
+    before = text[max(0, given.start() - 100) : given.start()].rpartition("\n")[2]
+    if given["sign"].startswith(":"):
+        return given["ends"] is not None
+    if OPTION.fullmatch(before):
+        return True
+    if given["sign"] == " ":
+        return False
+    in_file = given["ends"] is not None and text[given.start()].isupper() and ENVIRONMENT.fullmatch(before)
+    return bool(in_file or CONNECTION.fullmatch(before))
+
+
+def _is_secret(text: str, assigned: re.Match[str]) -> bool:
     """Whether a literal is more than a stand-in; names like "token" and "key" are harmless unless it looks random."""
-    weak = name.lower() in ("token", "key", "credential")
-    return not PLACEHOLDER.search(value) and (not weak or _looks_random(value))
+    value = assigned["value"]
+    if PLACEHOLDER.search(value):
+        return False
+    if not assigned["sign"] and not DEFINE.search(text, max(0, assigned.start() - 80), assigned.start()):
+        return False
+    weak = assigned["name"].lower() in ("token", "key", "credential") or assigned["sign"] == "("
+    return not weak or _looks_random(value)
 
 
 def _random(text: str) -> Iterator[Finding]:
     for match in RANDOM.finditer(text):
-        limit = HEX_ENTROPY if match["hex"] else BASE64_ENTROPY
-        if _entropy(match[0][1:]) >= limit:
-            yield Finding(match.start() + 1, match.end(), "SECRET")
-
-
-def _personal(text: str) -> Iterator[Finding]:
-    if "@" in text:
-        for match in EMAIL_DOMAIN.finditer(text):
-            name = EMAIL_NAME.search(text, max(0, match.start() - 64), match.start())
-            if name and not RESERVED_EMAIL.search(text[name.start() : match.end()]):
-                yield Finding(name.start(), match.end(), "EMAIL")
-    for phone in PHONES:
-        for match in phone.finditer(text):
-            if _stands_alone(text, match) and 9 <= sum(character.isdigit() for character in match[0]) <= 15:
-                yield Finding(*match.span(), "PHONE")
-    for match in IPV4.finditer(text):
-        if _stands_alone(text, match) and _is_global(match[0]):
-            yield Finding(*match.span(), "IP_ADDRESS")
-    if IPV6_HINT.search(text):
-        for match in IPV6.finditer(text):
-            if _stands_alone(text, match) and _is_global(match[0]):
-                yield Finding(*match.span(), "IP_ADDRESS")
-
-
-def _stands_alone(text: str, match: re.Match[str]) -> bool:
-    """Whether a number is not the end of a longer word, number or address."""
-    before = text[match.start() - 1 : match.start()]
-    return not before or not (before.isalnum() or before in "_.+-:")
-
-
-def _is_global(address: str) -> bool:
-    """Whether an address can point at somebody: not loopback, private, reserved or for documentation."""
-    try:
-        return ipaddress.ip_address(address).is_global
-    except ValueError:
-        return False
+        value = match[0][1:]
+        if match["hex"]:
+            line = text[max(0, match.start() - 60) : match.start()].rpartition("\n")[2]
+            if _entropy(value) < HEX_ENTROPY or HASHED.search(line):
+                continue
+        elif _entropy(value) < BASE64_ENTROPY or PUBLIC.match(value) or ALPHABET.search(value):
+            continue
+        yield Finding(match.start() + 1, match.end(), "SECRET")
 
 
 def _looks_random(value: str) -> bool:
-    return (
-        len(value) >= 12 and any(c.isdigit() for c in value) and any(c.isalpha() for c in value) and _entropy(value) > 3
-    )
+    """Long enough, of letters and digits that change often: no words with a number behind them."""
+    if len(value) < 12 or not any(map(str.isdigit, value)) or not any(map(str.isalpha, value)):
+        return False
+    sorts = [(c.isdigit(), c.isupper(), c.isalpha()) for c in value]
+    changes = sum(one != other for one, other in pairwise(sorts))
+    return changes >= 0.3 * len(value) and _entropy(value) > 3
 
 
 def _entropy(value: str) -> float:

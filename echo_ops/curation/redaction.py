@@ -5,13 +5,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from dataclasses import dataclass
 
-from echo_ops.curation.detectors import Finding, find
+from echo_ops.curation.detectors import find
+from echo_ops.curation.personal import Finding
 from echo_ops.curation.reasons import Reason
 from echo_ops.curation.rule import Drop, Row
 
 REPEATED = 8
 """Characters from which a secret is looked for everywhere in its row, beyond the place that gave it away."""
-
 
 APART = "\n\n"
 """What keeps apart the texts that are searched together."""
