@@ -84,5 +84,7 @@ class Breaker:
     def open(self) -> None:
         """Let nothing go until a probe is answered."""
         if not self.is_open:
+            now = self._clock()
             self.is_open = True
-            self._next_probe = self._clock() + self._wait
+            self._next_probe = now + self._wait
+            self._failing_since = self._failing_since if self._failures else now
