@@ -115,7 +115,6 @@ class Endpoint:
         url = f"{self._base}/{path}"
         content = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json"} if content else {}
-        answered_before = self._breaker.answered
         failures = 0
         cause = "does not answer"
         while True:
@@ -151,10 +150,21 @@ class Endpoint:
                 await asyncio.sleep(self._wait(failures, asked_wait))
             elif busy or not self._breaker.answered:
                 raise self._gone(cause)
-            elif self._breaker.answered > answered_before:
-                raise RefusedError(lasting=False)  # others were answered meanwhile
+            elif await self._lives():
+                raise RefusedError(lasting=False)  # it is the question on which the server fails
             else:
                 self._breaker.open()
+
+    async def _lives(self) -> bool:
+        """Whether the server says what it serves, which costs nothing."""
+        import aiohttp
+
+        assert self._session is not None
+        try:
+            async with self._session.get(f"{self._base}/models") as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return False
 
     async def _spend(self) -> None:
         """Count a request, after a part of the budget is reserved for it."""

@@ -3,6 +3,7 @@
 import json
 import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from echo_ops.errors import BudgetError, TeacherError
 from echo_ops.settings import Teacher as TeacherSettings
+from echo_ops.teacher.client import _probability
 from echo_ops.teacher.connect import connect
 from echo_ops.teacher.cutpoints import cut_points
 from echo_ops.teacher.port import SILENCE, Answer, Question
@@ -26,9 +28,10 @@ class FakeServer:
 
     def __init__(self) -> None:
         self.rule: Rule = last_choice
-        self.models = ["tiny"]
+        self.models: list[str] | None = ["tiny"]  # None: the server is gone
         self.asked: list[dict[str, Any]] = []
         self.keys: set[str | None] = set()
+        self.retry_after = "retry-after-ms: 1"
         self.in_flight = self.most_in_flight = 0
         self.lock = threading.Lock()
         server = self
@@ -37,7 +40,8 @@ class FakeServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
-                self.reply(200, {"object": "list", "data": [{"id": m, "object": "model"} for m in server.models]})
+                models = [{"id": m, "object": "model"} for m in server.models or ()]
+                self.reply(503 if server.models is None else 200, {"object": "list", "data": models})
 
             def do_POST(self) -> None:
                 asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -62,7 +66,7 @@ class FakeServer:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(body)))
-                self.send_header("retry-after-ms", "1")
+                self.send_header(*server.retry_after.split(": "))
                 self.end_headers()
                 self.wfile.write(body)
 
@@ -99,7 +103,12 @@ def completion(said: str) -> dict[str, Any]:
                 "logprobs": {"content": tokens},
             }
         ],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 2, "total_tokens": 12},
+        "usage": {
+            "prompt_tokens": 10,
+            "completion_tokens": 2,
+            "total_tokens": 12,
+            "prompt_tokens_details": {"cached_tokens": 7},
+        },
     }
 
 
@@ -112,6 +121,16 @@ def last_choice(asked: dict[str, Any], before: int) -> Reply:
     """All of the commit, and the first verdict."""
     offered = choices(asked)
     return 200, offered[-1] if offered[0] == "0" else offered[0]
+
+
+def gone_during(server: FakeServer, requests: range) -> Rule:
+    """A server that is away for some requests."""
+
+    def rule(asked: dict[str, Any], before: int) -> Reply:
+        server.models = None if before in requests else ["tiny"]
+        return (503, "loading") if before in requests else last_choice(asked, before)
+
+    return rule
 
 
 @pytest.fixture
@@ -237,7 +256,7 @@ def test_a_rerun_asks_nothing(server: FakeServer, tmp_path: Path) -> None:
 
 
 def test_what_was_answered_before_the_server_went_is_kept(server: FakeServer, tmp_path: Path) -> None:
-    server.rule = lambda asked, before: last_choice(asked, before) if before < 20 else (500, "gone")
+    server.rule = gone_during(server, range(20, 1000))
     with pytest.raises(TeacherError, match="answers so far are kept"):
         connect(settings(server, concurrency=1, retries=0), tmp_path).ask(questions(30))
     server.rule = last_choice
@@ -259,6 +278,145 @@ def test_the_model_is_the_only_one_served(server: FakeServer) -> None:
     server.models = ["one", "two"]
     with pytest.raises(TeacherError, match=r"serves 2 models \(one, two\), 1 is wanted.*ECHO_TEACHER_MODEL"):
         connect(settings(server, model=None))
+
+
+# -- troubles that pass, and troubles of one question
+
+
+def test_a_slow_answer_is_given_up_and_asked_for_again(server: FakeServer) -> None:
+    def slow_at_first(asked: dict[str, Any], before: int) -> Reply:
+        if before == 0:
+            time.sleep(1.0)
+        return last_choice(asked, before)
+
+    server.rule = slow_at_first
+    teacher = connect(settings(server, timeout=0.3))
+    assert None not in teacher.ask([question("1")])
+    assert (teacher.usage.requests, teacher.usage.retries) == (3, 1)
+
+
+def test_a_server_may_say_when_to_come_back(server: FakeServer) -> None:
+    server.retry_after = "Retry-After: 0"
+    server.rule = lambda asked, before: (429, "slow down") if before < 8 else last_choice(asked, before)
+    start = time.monotonic()
+    assert None not in connect(settings(server, retries=8)).ask([question("1")])
+    assert time.monotonic() - start < 10  # our own waits would be 0.5 + 1 + 2 + 4 + 4 × 8 s, half of it at least
+
+
+def test_a_server_that_stays_busy_is_said_so(server: FakeServer) -> None:
+    server.rule = lambda asked, before: (429, "slow down") if before > 10 else last_choice(asked, before)
+    with pytest.raises(TeacherError, match=r"answers 429 after 1 retries.*ECHO_TEACHER_CONCURRENCY"):
+        connect(settings(server, retries=1, patience=60)).ask(questions(20))
+
+
+def test_a_question_on_which_the_server_fails_is_left_out_and_asked_again_another_time(
+    server: FakeServer, tmp_path: Path
+) -> None:
+    server.rule = lambda asked, before: (500, "oops") if "7⟦1⟧" in str(asked) else last_choice(asked, before)
+    teacher = connect(settings(server, retries=1, patience=60), tmp_path)
+    answers = teacher.ask(questions(30))
+    assert [number for number, answer in enumerate(answers) if answer is None] == [7, 17, 27]
+    assert teacher.usage.refused == 3
+    server.rule = last_choice
+    again = connect(settings(server), tmp_path)
+    assert None not in again.ask(questions(30))
+    assert again.usage.requests == 6
+
+
+def test_the_last_question_on_which_the_server_fails_does_not_make_it_gone(server: FakeServer) -> None:
+    server.rule = lambda asked, before: (500, "oops") if before >= 2 else last_choice(asked, before)
+    answers = connect(settings(server, retries=1, patience=60, concurrency=1)).ask(questions(2))
+    assert [answer is None for answer in answers] == [False, True]
+
+
+def test_a_server_that_comes_back_is_waited_for(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = range(20, 45)
+    server.rule = gone_during(server, gone)
+    teacher = connect(settings(server, retries=1, patience=120))
+    for name in ("FIRST_WAIT", "LONGEST_WAIT", "LOOK"):
+        monkeypatch.setattr(f"echo_ops.teacher.breaker.{name}", 0.001)
+    assert None not in teacher.ask(questions(40))
+    assert len(server.asked) == 80 + len(gone)
+
+
+# -- what it costs
+
+
+def test_tokens_and_their_price(server: FakeServer) -> None:
+    priced = settings(server, price_input=2.0, price_output=10.0)
+    teacher = connect(priced)
+    teacher.ask(questions(10))
+    usage = teacher.usage
+    assert (usage.prompt_tokens, usage.cached_prompt_tokens, usage.output_tokens) == (200, 140, 40)
+    assert usage.cost(priced) == pytest.approx((200 * 2 + 40 * 10) / 1e6)
+    assert usage.cost(settings(server)) is None
+
+
+def test_a_budget_of_tokens(server: FakeServer, tmp_path: Path) -> None:
+    teacher = connect(settings(server, max_tokens=100, concurrency=1), tmp_path)
+    with pytest.raises(BudgetError, match="budget of 100 tokens"):
+        teacher.ask(questions(30))
+    assert 100 <= teacher.usage.tokens < 112  # the last request is paid for
+    assert len(server.asked) == 9
+
+
+def test_shards_share_a_budget_and_reruns_spend_on(server: FakeServer, tmp_path: Path) -> None:
+    limits = settings(server, max_requests=50, concurrency=2)
+    asked = questions(30)
+    connect(limits, tmp_path, shares_budget=True).ask(asked[:10])
+    with pytest.raises(BudgetError, match="budget of 50 requests"):
+        connect(limits, tmp_path, shares_budget=True).ask(asked)
+    assert len(server.asked) == 50
+    with pytest.raises(BudgetError):  # a retry of the same step
+        connect(limits, tmp_path, shares_budget=True).ask(asked)
+    assert len(server.asked) == 50
+    more = settings(server, max_requests=100)
+    assert None not in connect(more, tmp_path, shares_budget=True).ask(asked)
+    assert len(server.asked) <= 64  # four were lost at most: half a talk for each request in flight, twice
+
+
+# -- how it asks
+
+
+def test_questions_are_drawn_while_others_are_asked(server: FakeServer) -> None:
+    asked_when_drawn = {}
+
+    def drawn() -> Iterator[Question]:
+        for number, one in enumerate(questions(100)):
+            asked_when_drawn[number] = len(server.asked)
+            yield one
+
+    told: list[int] = []
+    assert None not in connect(settings(server)).ask(drawn(), told.append)
+    assert asked_when_drawn[0] == 0
+    assert asked_when_drawn[99] > 0
+    assert told == sorted(told)
+    assert told[-1] == 100
+
+
+def test_an_answer_is_one_token_where_that_is_enough(server: FakeServer) -> None:
+    few, many = question("1"), question("".join(f"x{n} = {n}\n" for n in range(12)))
+    connect(settings(server, concurrency=1)).ask([few, many])
+    assert [request["max_tokens"] for request in server.asked] == [1, 1, 3, 1]
+    assert choices(server.asked[2])[-1] == "12"
+
+
+@pytest.mark.parametrize(
+    ("said", "offered", "tokens", "probability"),
+    [
+        ("1", ["0", "1"], [("1", 0.5), ("<end>", 0.1)], 0.5),
+        ("1", ["0", "1", "10"], [("1", 0.5), ("<end>", 0.5)], 0.25),  # the end is what says that it is not 10
+        ("10", ["0", "1", "10"], [("1", 0.5), ("0", 0.5), ("<end>", 0.1)], 0.25),
+        ("10", ["0", "1", "10"], [("10", 0.5)], 0.5),
+        ("A", ["A", "B"], [("B", 0.5)], None),
+        ("A", ["A", "B"], [], None),
+    ],
+)
+def test_the_probability_of_an_answer(
+    said: str, offered: list[str], tokens: list[tuple[str, float]], probability: float | None
+) -> None:
+    logprobs = [{"token": token, "logprob": math.log(share)} for token, share in tokens]
+    assert _probability(said, offered, logprobs) == (probability and pytest.approx(probability))
 
 
 def test_without_a_url_it_is_syntax() -> None:
