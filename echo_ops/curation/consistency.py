@@ -59,16 +59,9 @@ def unknown_names(row: Row, window: Window) -> tuple[int, int]:
     """
     brought = LANGUAGE_NAMES[row.language or ""]
     words = dict.fromkeys(WORD.findall(row.lesson))
-    context: set[str] | None = None
-    doubtful: set[str] = set()
-    for word in words:
-        if word in brought:
-            continue
-        if word in row.prefix or word in row.suffix:
-            context = context or {*WORD.findall(row.prefix), *WORD.findall(row.suffix)}
-            if word in context:
-                continue
-        doubtful.add(word)
+    doubtful = {
+        word for word in words if word not in brought and not _holds(row.prefix, word) and not _holds(row.suffix, word)
+    }
     if not doubtful:
         return len(words), 0
     used = _used(row, window, doubtful)
@@ -98,6 +91,17 @@ def _used(row: Row, window: Window, doubtful: set[str]) -> set[str]:
         elif role == "used":
             used.add(word)
     return used - defined
+
+
+def _holds(text: str, word: str) -> bool:
+    """Whether a text holds a word, not only as part of a longer one."""
+    end = 0
+    while (start := text.find(word, end)) >= 0:
+        end = start + len(word)
+        around = text[start - 1 : start] if start else "", text[end : end + 1]
+        if not any(character.isalnum() or character == "_" for character in around):
+            return True
+    return False
 
 
 def _is_member(before: str) -> bool:

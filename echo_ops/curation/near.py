@@ -27,7 +27,7 @@ CHUNK = 65_536
 """Pairs that are compared at once: 32 MB."""
 
 GAP = "\0"
-BEFORE, AFTER = 512, 128
+BEFORE, AFTER = 256, 96
 """Characters of prefix and suffix that are compared."""
 
 TOKEN = re.compile(r"\w+|[^\w\s]")

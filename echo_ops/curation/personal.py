@@ -35,7 +35,7 @@ IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}(?![\w.]?\d)")
 IPV6_HINT = re.compile(r":[0-9a-fA-F]{0,4}:[0-9a-fA-F]")
 IPV6 = re.compile(r"(?:[0-9a-fA-F]{1,4}:){3,7}:?[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4}){0,7}(?![\w:])")
 
-NUMBERS = re.compile(r"[+(]?\d[\d().+ -]{5,}\d")
+NUMBERS = re.compile(r"\d[\d().+ -]{5,}\d")
 """What may hold a phone number or an IPv4 address: one scan for both, and hardly ever anything to look at."""
 
 VERSION = re.compile(r"version|release|semver|\bver\b|\bv\s?\Z", re.IGNORECASE)
@@ -50,7 +50,8 @@ def personal(text: str) -> Iterator[Finding]:
             if name and not RESERVED_EMAIL.search(text[name.start() : match.end()]):
                 yield Finding(name.start(), match.end(), "EMAIL")
     for numbers in NUMBERS.finditer(text):
-        start, end = numbers.start(), numbers.end() + 2  # what follows a number decides whether it is one
+        # with what opens a number, and what follows it: that decides whether it is one
+        start, end = max(0, numbers.start() - 1), numbers.end() + 2
         for phone in PHONES:
             for match in phone.finditer(text, start, end):
                 if _stands_alone(text, match) and 9 <= sum(map(str.isdigit, match[0])) <= 15:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from echo_ops.curation.rule import Row
 from echo_ops.grammars import Window, errors, head, parse, parser, tail, without_middle
 
-BEFORE, AFTER = 1000, 400
-"""Characters of prefix and suffix that are parsed: errors far from the lesson are on both sides of the comparison."""
+BEFORE, AFTER = 700, 300
+"""Characters of prefix and suffix that are parsed: errors far from the lesson are on both sides of the comparison.
+
+With 1,000 and 400, of 1,500 correct statements 0.4 % instead of 0.9 % are dropped, and as many broken ones noticed
+(87 %), for twice the time.
+"""
 
 
 def window_of(row: Row) -> Window | None:
