@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import json
 import sysconfig
-from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -172,7 +171,7 @@ def typed(changes: Changes, events: int, documents: int, seed: int = 0) -> pa.Ta
     return pa.Table.from_pylist(rows, schema=EVENTS)
 
 
-def fill(url: str, changes: Changes, events: int, progress: Callable[[float], None] = lambda _share: None) -> int:
+def fill(url: str, changes: Changes, events: int) -> int:
     """Put a day of about ``events`` events into an empty, migrated database; gives their number.
 
     Nine in ten are of documents with 40 events each, the others of documents with ``LONG``. All in one transaction, so
@@ -205,9 +204,8 @@ def fill(url: str, changes: Changes, events: int, progress: Callable[[float], No
         cursor.execute("SELECT set_config('echo.events_claimed', 'on', true)")
         cursor.fetchall()
         bounds = [DAY + timedelta(minutes=15 * number) for number in range(96)] + [DAY + timedelta(days=2)]
-        for number, (low, high) in enumerate(itertools.pairwise(bounds)):
+        for low, high in itertools.pairwise(bounds):
             cursor.execute(_SLICE.format(low=low, high=high))
-            progress((number + 1) / 96)
         connection.commit()
     with closing(psycopg2.connect(dsn(url))) as plain, plain.cursor() as cursor:
         plain.autocommit = True

@@ -101,8 +101,12 @@ def main() -> None:
         for number in range(rounds):
             for day in days:
                 for step, name, options, _ in STEPS:
-                    say(f"round {number + 1} of {rounds}: {day.events:,} events from {day.changes}, {TITLES[step]}")
-                    day.runs.setdefault(step, []).append(measure(name, url=day.url, **options))
+                    run = measure(name, url=day.url, **options)
+                    day.runs.setdefault(step, []).append(run)
+                    say(
+                        f"round {number + 1} of {rounds}: {day.events:,} events from {day.changes}, {TITLES[step]}: "
+                        f"{run.seconds:.1f} s, {run.largest_mb:,.0f} MB"
+                    )
     for day in days:
         report(day)
     if given.series:
@@ -130,7 +134,8 @@ def make(url: str, changes: Changes, events: int) -> Day:
         connection.cursor().execute(f"CREATE DATABASE {name}")
     mine = f"{url.rpartition('/')[0]}/{name}"
     migrate(mine)
-    count = fill(mine, changes, events, lambda share: say(f"making {events:,} events from {changes}: {share:.0%}"))
+    say(f"making {events:,} events from {changes}")
+    count = fill(mine, changes, events)
     return Day(mine, changes, count, {})
 
 
@@ -193,9 +198,11 @@ def met(yes: bool) -> str:
 
 
 def say(what: str) -> None:
-    """Progress, on a terminal."""
+    """Progress; a terminal sees the last line alone."""
     if sys.stderr.isatty():
         print(f"\r\033[K{what}", end="", file=sys.stderr, flush=True)
+    else:
+        print(what, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
