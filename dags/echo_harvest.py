@@ -54,13 +54,13 @@ def echo_harvest() -> None:
         return not get_current_context()["params"]["wait"] or tasks.is_over(day, datetime.now(UTC))
 
     @task
-    def plan(day: str) -> list[dict[str, int]]:
+    def plan(day: str) -> list[dict[str, Any]]:
         from echo_ops.pipeline import tasks
 
         return tasks.plan(day)
 
     @task(map_index_template="{{ cut.shard }}")
-    def extract(day: str, cut: dict[str, int]) -> dict[str, Any]:
+    def extract(day: str, cut: dict[str, Any]) -> dict[str, Any]:
         from echo_ops.pipeline import tasks
 
         return tasks.extract(day, **cut)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -10,6 +11,7 @@ import pyarrow.compute as pc
 
 from echo_ops.errors import QualityError
 from echo_ops.lake.tables import Lake, Staging
+from echo_ops.pipeline import teaching
 from echo_ops.pipeline.database import database
 from echo_ops.pipeline.manifest import Manifest, add
 from echo_ops.pipeline.spill import BUCKET_EVENTS, Bucket, buckets_for, in_buckets
@@ -66,13 +68,19 @@ def plan(day: date, settings: Settings, workers: int = 1) -> Manifest:
         )
     worthwhile = min(workers, counted.events // BUCKET_EVENTS)
     shards = max(-(-counted.events // settings.harvest.shard_events), worthwhile)
-    return Manifest("plan", day.isoformat(), shards=shards, rows={"requests": counted.requests})
+    rows = {"requests": counted.requests}
+    return Manifest("plan", day.isoformat(), shards=shards, rows=rows, versions=teaching.resolved(settings))
 
 
-def extract(day: date, shard: int, shards: int, settings: Settings) -> Manifest:
+def extract(
+    day: date, shard: int, shards: int, settings: Settings, versions: Mapping[str, int] | None = None
+) -> Manifest:
     """Read a shard's events and reconstruct what became of each request of the day.
 
     In memory at once is a bucket of the shard's documents; what does not fit is spilled (``pipeline.spill``).
+
+    Args:
+        versions: what ``plan`` resolved for all shards; handed on to ``judge``.
     """
     from echo_ops.events.read import read
 
@@ -84,7 +92,9 @@ def extract(day: date, shard: int, shards: int, settings: Settings) -> Manifest:
         buckets = stack.enter_context(in_buckets(events, EVENTS, count, settings.home))
         staging = stack.enter_context(Lake(settings.lake_uri).staging(day, shard, EXTRACTED))
         rows = add(_extract_bucket(bucket, window, settings.harvest.policy, staging) for bucket in buckets)
-    return Manifest("extract", day.isoformat(), shard, shards, rows=rows, hashes=staging.hashes)
+    return Manifest(
+        "extract", day.isoformat(), shard, shards, rows=rows, versions=dict(versions or {}), hashes=staging.hashes
+    )
 
 
 def _extract_bucket(bucket: Bucket, window: Window, policy: str, staging: Staging) -> dict[str, int]:

@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 
 from echo_ops.errors import InputError, QualityError
 from echo_ops.lake.tables import Lake, batches_of
+from echo_ops.pipeline import teaching
 from echo_ops.pipeline.database import database
 from echo_ops.pipeline.extract import extract, plan
 from echo_ops.pipeline.manifest import Manifest, add
@@ -77,27 +78,33 @@ def check(day: date, stage: CheckedStage, before: Sequence[Manifest], settings: 
 
 
 def judge(
-    day: date, extracted: Manifest, settings: Settings, progress: Callable[[int, int], None] | None = None
+    day: date, extracted: Manifest, settings: Settings, progress: Callable[[int], None] | None = None
 ) -> Manifest:
-    """Ask the teacher where each intent ends, and apply every rule that looks at one row alone."""
+    """Ask the teacher where each intent ends, and apply every rule that looks at one row alone.
+
+    Args:
+        progress: told how many of the shard's lifecycles are judged.
+    """
     from echo_ops.curation import curate
-    from echo_ops.teacher.connect import connect
     from echo_ops.teacher.judge import judge as judge_rows
 
     lake = Lake(settings.lake_uri)
     shard = _shard(extracted)
-    teacher = connect(settings.teacher, f"{settings.lake_uri}/_teacher_cache")
-    verdicts = 0
+    teacher = teaching.of_day(day, settings, extracted.versions)
+    tell = progress or (lambda _done: None)
+    verdicts = done = 0
     dropped: dict[str, int] = {}
     with lake.staging(day, shard, JUDGED) as staging:
         for lifecycles in lake.staged_parts(day, "lifecycles", shard, extracted.hashes["lifecycles"]):
-            said = judge_rows(lifecycles, teacher)
+            said = judge_rows(lifecycles, teacher, _from(done, tell))
             refined = curate.refine(lifecycles, said, settings.curation)
             staging.write("verdicts", said)
             staging.write("candidates", refined.candidates)
             staging.write("keys", refined.keys)
             staging.write("row_dropped", refined.dropped)
             verdicts += said.num_rows
+            done += lifecycles.num_rows
+            tell(done)
             dropped = add([dropped, _reasons(refined.dropped)])
     return Manifest(
         "judge",
@@ -173,10 +180,11 @@ def publish(
         "examples": curated,
         "dropped": curated,
     }
-    rows = add(manifest.rows for manifests in (extracted, judged, curated) for manifest in manifests)
-    notes = _unique(
-        note for manifests in (checked, judged, curated) for manifest in manifests for note in manifest.notes
-    )
+    spent = teaching.spent(day, settings)
+    counts = [manifest.rows for manifests in (extracted, judged, curated) for manifest in manifests]
+    rows = add([*counts, teaching.rows(spent)])
+    noted = [note for manifests in (checked, judged, curated) for manifest in manifests for note in manifest.notes]
+    notes = _unique([*noted, *teaching.notes(spent, settings.teacher)])
     summary = Manifest(
         "harvest",
         day.isoformat(),
@@ -209,15 +217,16 @@ def harvest(day: date, settings: Settings, on_step: Callable[[str, int, int], No
     """All steps of a day, one after the other; the shards of ``extract`` over ``harvest.processes`` processes.
 
     Args:
-        on_step: called with the step's name, shards done and shards in all.
+        on_step: called with the step's name, shards (of ``judge``, lifecycles) done, and in all.
     """
     tell = on_step or (lambda _step, _done, _all: None)
     workers = settings.harvest.processes or cpus()
     with database(settings) as url:
         settings = settings.with_postgres(url)
         tell("plan", 0, 1)
-        shards = plan(day, settings, workers).shards
-        work = partial(extract, day, shards=shards, settings=settings)
+        planned = plan(day, settings, workers)
+        shards = planned.shards
+        work = partial(extract, day, shards=shards, settings=settings, versions=planned.versions)
         extracted: list[Manifest] = []
         tell("extract", 0, shards)
         for manifest in side_by_side(work, range(shards), min(workers, shards)):
@@ -225,7 +234,11 @@ def harvest(day: date, settings: Settings, on_step: Callable[[str, int, int], No
             tell("extract", len(extracted), shards)
     tell("check lifecycles", 0, 1)
     checked = [check(day, "lifecycles", extracted, settings)]
-    judged = list(_each("judge", shards, tell, lambda shard: judge(day, extracted[shard], settings)))
+    judged: list[Manifest] = []
+    lifecycles, done = sum(manifest.rows["lifecycles"] for manifest in extracted), 0
+    for manifest in extracted:
+        judged.append(judge(day, manifest, settings, _from(done, lambda done: tell("judge", done, lifecycles))))
+        done += manifest.rows["lifecycles"]
     tell("curate", 0, 1)
     curated = curate(day, judged, settings)
     tell("check examples", 0, 1)
@@ -250,12 +263,9 @@ def data_docs(settings: Settings, day: date) -> Path:
     return settings.home.absolute() / "data-docs" / day.isoformat()
 
 
-def _each(
-    step: str, shards: int, tell: Callable[[str, int, int], None], run: Callable[[int], Manifest]
-) -> Iterator[Manifest]:
-    for shard in range(shards):
-        tell(step, shard, shards)
-        yield run(shard)
+def _from(start: int, tell: Callable[[int], None]) -> Callable[..., None]:
+    """A report of progress that counts on from ``start``."""
+    return lambda done, _all=0: tell(start + done)
 
 
 def _staged(lake: Lake, day: date, table: str, manifest: Manifest) -> pa.Table:

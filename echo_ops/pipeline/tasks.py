@@ -28,15 +28,15 @@ def is_over(day: str, now: datetime) -> bool:
     return now >= extraction.Window.of(days.parse(day), load()).end
 
 
-def plan(day: str) -> list[dict[str, int]]:
-    """The shards of a day, one mapped task each."""
-    shards = extraction.plan(days.parse(day), load()).shards
-    return [{"shard": shard, "shards": shards} for shard in range(shards)]
+def plan(day: str) -> list[Data]:
+    """The shards of a day, one mapped task each, with what is resolved once for all of them."""
+    planned = extraction.plan(days.parse(day), load())
+    return [{"shard": shard, "shards": planned.shards, "versions": planned.versions} for shard in range(planned.shards)]
 
 
-def extract(day: str, shard: int, shards: int) -> Data:
+def extract(day: str, shard: int, shards: int, versions: dict[str, int]) -> Data:
     """See ``extract.extract``."""
-    return extraction.extract(days.parse(day), shard, shards, load()).to_dict()
+    return extraction.extract(days.parse(day), shard, shards, load(), versions).to_dict()
 
 
 def check(day: str, stage: harvest.CheckedStage, before: Iterable[Data]) -> Data:
@@ -46,7 +46,9 @@ def check(day: str, stage: harvest.CheckedStage, before: Iterable[Data]) -> Data
 
 def judge(day: str, extracted: Data) -> Data:
     """See ``harvest.judge``."""
-    return harvest.judge(days.parse(day), Manifest.from_dict(extracted), load()).to_dict()
+    manifest = Manifest.from_dict(extracted)
+    total = manifest.rows["lifecycles"]
+    return harvest.judge(days.parse(day), manifest, load(), lambda done: _say(Progress("judge", done, total))).to_dict()
 
 
 def curate(day: str, judged: Iterable[Data]) -> list[Data]:

@@ -52,19 +52,34 @@ def of_file(settings: Settings, cache: Path | None) -> Teacher:
     return connect(settings.teacher, place, _prompts(settings, resolved(settings)))
 
 
-def spent(day: date, settings: Settings) -> dict[str, int]:
-    """What a day has cost so far, over all shards, retries and reruns, for a manifest; empty where nobody was asked."""
+def spent(day: date, settings: Settings) -> Usage:
+    """What a day has cost so far, over all shards, retries and reruns: a rerun that asks nothing says the same."""
     from echo_ops.teacher.budget import Ledger
 
-    usage = Ledger(_place(day, settings)).total()
-    if not usage.requests:
-        return {}
-    return {
+    return Ledger(_place(day, settings)).total()
+
+
+def rows(usage: Usage) -> dict[str, int]:
+    """What a teacher has cost, for a manifest; empty where nobody was asked."""
+    counted = {
         "teacher_requests": usage.requests,
         "teacher_prompt_tokens": usage.prompt_tokens,
         "teacher_cached_prompt_tokens": usage.cached_prompt_tokens,
         "teacher_output_tokens": usage.output_tokens,
     }
+    return counted if usage.requests else {}
+
+
+def notes(usage: Usage, settings: TeacherSettings) -> list[str]:
+    """The same in words; empty where nobody was asked."""
+    if not usage.requests:
+        return []
+    said = (
+        f"the teacher has cost {usage.requests:,} requests, {usage.prompt_tokens:,} prompt tokens "
+        f"({usage.cached_prompt_tokens:,} of them in its server's cache) and {usage.output_tokens:,} output tokens"
+    )
+    cost = usage.cost(settings)
+    return [said if cost is None else f"{said}: {cost:,.2f}"]
 
 
 def figures(usage: Usage, settings: TeacherSettings) -> dict[str, str]:
