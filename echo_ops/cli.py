@@ -181,6 +181,20 @@ def refine(
         typer.echo(f"note: {note}")
 
 
+@app.command()
+def replay(
+    day: Day,
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of curation; may be repeated.")
+    ] = None,
+) -> None:
+    """Show what other thresholds would have kept of a published day, from its scores: no teacher, nothing written."""
+    from echo_ops.pipeline import report
+    from echo_ops.pipeline.replay import replay as run
+
+    report.show(report.replayed(run(_day(day), changes or [], _settings())))
+
+
 @app.command("base-model")
 def base_model() -> None:
     """Make the small base model here, or say what it can do when it is there already."""

@@ -36,7 +36,10 @@ OUTSIDE = re.compile(r"import|use_|package|preproc|pair_pattern|structured_bindi
 DEFINING = re.compile(r"parameter|pattern|global_statement|nonlocal|enumerator|label|goto")
 """Types of nodes that define names, but where these are types or values."""
 
-DEFINES = frozenset({"name", "left", "pattern", "declarator", "parameter", "parameters", "alias", "key", "label"})
+ASSIGNING = re.compile(r"assign|for|clause|declaration")
+"""Types of nodes whose left side is defined; other left sides are operands."""
+
+DEFINES = frozenset({"name", "pattern", "declarator", "parameter", "parameters", "alias", "key", "label"})
 """Fields of a node whose names it defines; keywords of a call and annotations are named like definitions."""
 
 USES = frozenset({"value", "type", "right", "function", "object", "body", "condition", "argument"})
@@ -83,12 +86,12 @@ def _used(row: Row, window: Window, doubtful: set[str]) -> set[str]:
         at = match.start() if ascii_only else len(lesson[: match.start()].encode())
         start = window.start + at
         leaf = window.root.descendant_for_byte_range(start, start + len(word.encode()))
-        if leaf is None or leaf.type not in NAMES or _is_member(before + lesson[: match.start()]):
+        if leaf is None or leaf.type not in NAMES:
             continue
         role = _role(leaf)
         if role == "defined":
             defined.add(word)
-        elif role == "used":
+        elif role == "used" and not _is_member(before + lesson[: match.start()]):
             used.add(word)
     return used - defined
 
@@ -106,8 +109,10 @@ def _holds(text: str, word: str) -> bool:
 
 def _is_member(before: str) -> bool:
     """Whether the name that follows is looked up in another: after ``.``, ``->`` or ``::``, but not after ``...``."""
+    if before.endswith("->"):  # with a blank it gives a function's type
+        return True
     before = before.rstrip()
-    return before.endswith(("->", "::")) or (before.endswith(".") and not before.endswith(".."))
+    return before.endswith("::") or (before.endswith(".") and not before.endswith(".."))
 
 
 def _role(leaf: Node) -> str:
@@ -124,4 +129,6 @@ def _role(leaf: Node) -> str:
     field = next((parent.field_name_for_child(i) for i, child in enumerate(parent.children) if child == node), None)
     if field in USES:
         return "used"
+    if field == "left":
+        return "defined" if ASSIGNING.search(parent.type) else "used"
     return "defined" if field in DEFINES or DEFINING.search(parent.type) else "used"

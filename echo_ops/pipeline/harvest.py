@@ -33,10 +33,17 @@ from echo_ops.pipeline.processes import cpus, side_by_side
 from echo_ops.schema.days import DAYS
 from echo_ops.schema.examples import DROPPED, EXAMPLES
 from echo_ops.schema.lifecycles import LIFECYCLES
+from echo_ops.schema.scores import SCORES
 from echo_ops.schema.verdicts import VERDICTS
 from echo_ops.settings import Settings
 
-SCHEMAS = {"lifecycles": LIFECYCLES, "verdicts": VERDICTS, "examples": EXAMPLES, "dropped": DROPPED}
+SCHEMAS = {
+    "lifecycles": LIFECYCLES,
+    "verdicts": VERDICTS,
+    "scores": SCORES,
+    "examples": EXAMPLES,
+    "dropped": DROPPED,
+}
 
 CheckedStage = Literal["lifecycles", "examples"]
 CheckedTable = Literal["events", "lifecycles", "examples"]
@@ -46,7 +53,7 @@ CHECKED: dict[CheckedStage, tuple[CheckedTable, ...]] = {
 }
 """Which tables are checked after which stage."""
 
-JUDGED = ("verdicts", "candidates", "keys", "row_dropped")
+JUDGED = ("verdicts", "scores", "candidates", "keys", "row_dropped")
 CURATED = ("examples", "examples_profile", "dropped")
 """What each step stages."""
 
@@ -99,6 +106,7 @@ def judge(
             said = judge_rows(lifecycles, teacher, _from(done, tell))
             refined = curate.refine(lifecycles, said, settings.curation)
             staging.write("verdicts", said)
+            staging.write("scores", refined.scores)
             staging.write("candidates", refined.candidates)
             staging.write("keys", refined.keys)
             staging.write("row_dropped", refined.dropped)
@@ -177,6 +185,7 @@ def publish(
     sources = {
         "lifecycles": extracted,
         "verdicts": judged,
+        "scores": judged,
         "examples": curated,
         "dropped": curated,
     }

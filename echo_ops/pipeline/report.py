@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from echo_ops.events.load import Counts
     from echo_ops.pipeline.files import RefinedFile
     from echo_ops.pipeline.promote import Decision
+    from echo_ops.pipeline.replay import Replayed
     from echo_ops.pipeline.train import Trained
     from echo_ops.training.base_model import BaseModelReport
 
@@ -46,6 +47,32 @@ def funnel(manifests: Sequence[Manifest]) -> Table:
     table.add_row("dropped", *(f"{sum(manifest.dropped.values()):,}" for manifest in manifests))
     for reason in sorted({reason for manifest in manifests for reason in manifest.dropped}):
         table.add_row(f"  {reason}", *(f"{manifest.dropped.get(reason, 0):,}" for manifest in manifests), style="dim")
+    return table
+
+
+def replayed(result: Replayed) -> Table:
+    """What a day's thresholds kept, and what others would keep."""
+    changes = ", ".join(f"{name}={value}" for name, value in result.changes.items())
+    table = Table(
+        title=f"{result.day}: {result.lifecycles:,} lifecycles, {changes or 'as harvested'}", title_justify="left"
+    )
+    table.add_column("", no_wrap=True)
+    for name in ("harvested", "then", "difference"):
+        table.add_column(name, justify="right")
+
+    def add(name: str, harvested: int, then: int, style: str | None = None) -> None:
+        table.add_row(
+            name, f"{harvested:,}", f"{then:,}", f"{then - harvested:+,}" if then != harvested else "", style=style
+        )
+
+    for title, harvested, then in (
+        ("kept", result.harvested.kept, result.replayed.kept),
+        ("dropped", result.harvested.dropped, result.replayed.dropped),
+    ):
+        add(title, sum(harvested.values()), sum(then.values()))
+        for name in sorted({*harvested, *then}):
+            add(f"  {name}", harvested.get(name, 0), then.get(name, 0), "dim")
+        table.add_section()
     return table
 
 
