@@ -13,8 +13,9 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -48,6 +49,7 @@ class Assembled:
     versions: dict[str, int]
     train_hash: str
     evaluation_hash: str
+    left_out: dict[str, int] = field(default_factory=dict)  # reason → lessons that another day makes superfluous
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ def assemble(day: date, settings: Settings) -> Assembled:
     Raises:
         InputError: the window holds no lesson, or nothing to evaluate on.
     """
+    from echo_ops.curation.duplicates import without
+    from echo_ops.pipeline.across_days import left_out
     from echo_ops.training.replay import choose, mix
 
     lake = Lake(settings.lake_uri)
@@ -94,7 +98,10 @@ def assemble(day: date, settings: Settings) -> Assembled:
     versions = lake.versions()
     fresh = _keys(lake, window, "train", versions)
     mixed = mix(fresh, _keys(lake, older, "train", versions), settings.training.replay_share, settings.training.seed)
-    held_out = choose(_keys(lake, window, "evaluation", versions), settings.training.evaluation_rows)
+    all_held_out = _keys(lake, window, "evaluation", versions)
+    repeats = left_out(lake, window + older, mixed, all_held_out, versions, settings.curation)
+    fresh, mixed = without(fresh, repeats), without(mixed, repeats)
+    held_out = choose(all_held_out, settings.training.evaluation_rows)
     for rows, what in ((fresh, "lessons to learn"), (held_out, "held-out lessons to compare on")):
         if rows.num_rows == 0:
             raise InputError(
@@ -113,6 +120,7 @@ def assemble(day: date, settings: Settings) -> Assembled:
         versions=versions,
         train_hash=_write(folder / "train.parquet", lake, window + older, "train", mixed, versions),
         evaluation_hash=_write(folder / "evaluation.parquet", lake, window, "evaluation", held_out, versions),
+        left_out=dict(Counter(sorted(reason.code for reason in repeats.values()))),
     )
     _put(folder / "assembled.json", assembled)
     return assembled

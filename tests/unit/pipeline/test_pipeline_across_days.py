@@ -1,0 +1,115 @@
+"""Days come together: the newest of equal lessons is learned, and nothing that is evaluated on."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from echo_ops.curation import curate
+from echo_ops.lake.tables import Lake, batches_of
+from echo_ops.pipeline.train import assemble
+from echo_ops.schema.days import DAYS
+from echo_ops.schema.examples import EXAMPLES
+from echo_ops.schema.lifecycles import LIFECYCLES
+from echo_ops.schema.scores import SCORES
+from echo_ops.settings import Curation, Settings
+from echo_ops.settings import Lake as LakeSection
+from echo_ops.teacher.judge import judge
+from echo_ops.teacher.syntax import SyntaxTeacher
+
+FIRST = date(2026, 11, 19)
+HELD_OUT, LEARNED = "r2", "r0"  # repositories: see test_curation_selection
+CHOSEN = Curation(evaluation_share=0.3, length_share=1.0, split_by="repository")
+
+
+def lifecycle(day: date, name: str, repository: str, text: str) -> dict[str, object]:
+    at = datetime.combine(day, time(12), tzinfo=UTC)
+    lines = "\n".join(f"{text}_{line} = {text}({line})" for line in range(12))
+    return {
+        "request_id": name,
+        "document_id": f"document {name}",
+        "session_id": "s",
+        "user_id": "u",
+        "repository": repository,
+        "language": "python",
+        "requested_at": at,
+        "received_at": at,
+        "prefix": f"{lines}\nresult = ",
+        "suffix": "\n",
+        "decision": "ignored",
+        "committed": f"{text}_1 + {text}_2",
+        "close_reason": "idle",
+        "closed_at": at,
+        "evidence": "edits",
+        "confidence": "exact",
+        "policy": "default",
+    }
+
+
+def publish(settings: Settings, day: date, rows: list[dict[str, object]], scores: bool = True) -> None:
+    table = pa.Table.from_pylist(rows, LIFECYCLES)
+    refined = curate.refine(table, judge(table, SyntaxTeacher()), CHOSEN)
+    examples = curate.assemble(refined.candidates, curate.select(refined.keys, CHOSEN).kept)
+    lake = Lake(settings.lake_uri)
+    lake.publish(day, "examples", EXAMPLES, batches_of(examples))
+    if scores:
+        lake.publish(day, "scores", SCORES, batches_of(refined.scores))
+    row = pa.table({"manifest": ["{}"], "settings": [settings.shaping()]}, schema=DAYS)
+    lake.publish(day, "days", DAYS, batches_of(row))
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(home=tmp_path, lake=LakeSection(uri=str(tmp_path / "lake")), curation=CHOSEN)
+
+
+def learned(settings: Settings, day: date) -> tuple[list[str], list[str], dict[str, int]]:
+    assembled = assemble(day, settings)
+    folder = settings.home / "training" / day.isoformat()
+    train, held_out = (pq.read_table(folder / f"{name}.parquet") for name in ("train", "evaluation"))
+    assert (train.num_rows, held_out.num_rows) == (assembled.train_rows, assembled.evaluation_rows)
+    return sorted(train["request_id"].to_pylist()), held_out["request_id"].to_pylist(), assembled.left_out
+
+
+def test_the_newest_of_the_window_is_learned_and_no_copy_of_what_is_held_out(settings: Settings) -> None:
+    second = FIRST + timedelta(days=1)
+    days = {
+        FIRST: [
+            lifecycle(FIRST, "old", LEARNED, "alpha"),
+            lifecycle(FIRST, "only", LEARNED, "beta"),
+            lifecycle(FIRST, "copied", LEARNED, "gamma"),
+        ],
+        second: [lifecycle(second, "new", LEARNED, "alpha"), lifecycle(second, "held out", HELD_OUT, "gamma")],
+    }
+    for day in (second, FIRST):  # a backfill: the older day comes last
+        publish(settings, day, days[day])
+    expected = (["new", "only"], ["held out"], {"contaminated": 1, "duplicate": 1})
+    assert learned(settings, second) == expected
+    publish(settings, FIRST, days[FIRST])
+    assert learned(settings, second) == expected
+    rows = {
+        batch_row for batch in Lake(settings.lake_uri).read("examples") for batch_row in batch["request_id"].to_pylist()
+    }
+    assert rows == {"old", "only", "copied", "new", "held out"}  # the days themselves stay as they are
+
+
+def test_replayed_days_count_too(settings: Settings) -> None:
+    late = FIRST + timedelta(days=30)
+    publish(settings, FIRST, [lifecycle(FIRST, "old", LEARNED, "alpha"), lifecycle(FIRST, "older", LEARNED, "gamma")])
+    rows = [lifecycle(late, f"new {text}", LEARNED, text) for text in ("alpha", "beta", "delta", "eps", "zeta", "eta")]
+    publish(settings, late, [*rows, lifecycle(late, "held out", HELD_OUT, "gamma")])
+    train, _, left_out = learned(settings, late)
+    assert train == sorted(row["request_id"] for row in rows)
+    assert sum(left_out.values()) >= 1
+
+
+def test_days_without_scores_are_learned_as_they_are(settings: Settings) -> None:
+    publish(
+        settings,
+        FIRST,
+        [lifecycle(FIRST, "a", LEARNED, "alpha"), lifecycle(FIRST, "b", HELD_OUT, "beta")],
+        scores=False,
+    )
+    assert learned(settings, FIRST) == (["a"], ["b"], {})
