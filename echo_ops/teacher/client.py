@@ -102,7 +102,7 @@ class _Asking:
         self._refused: dict[bytes, Reply] = {}  # kept at the end, when they are few: a server may be put right
         self._refusals = 0
         self._answered = 0  # of what the server was asked about
-        self._open = 0  # talks that wait or are under way
+        self._done = 0  # questions, as progress counts them
         self._kept_at = time.monotonic()
         self._keeping = asyncio.Lock()
         self._waiting: asyncio.Queue[_Talk | None] = asyncio.Queue()
@@ -131,6 +131,7 @@ class _Asking:
         size = self._settings.concurrency
         for first in questions:
             talks: dict[bytes, _Talk] = {}
+            drawn = len(self._asked)
             for question in chain([first], islice(questions, size - 1)):
                 if question.cuts:
                     talk = _Talk(question, self._prompts, self._settings.context_characters)
@@ -145,10 +146,10 @@ class _Asking:
             self._usage.cached += len(known)
             unknown = [talk for key, talk in talks.items() if key not in known]
             queued |= talks.keys()
-            self._open += len(unknown)
             for talk in unknown:
                 self._waiting.put_nowait(talk)
-            self._tell()
+            self._done += len(self._asked) - drawn - len(unknown)
+            self._progress(self._done)
             while self._waiting.qsize() > size // 2:
                 self._room.clear()
                 await self._room.wait()
@@ -166,7 +167,7 @@ class _Asking:
             except RefusedError as error:
                 reply, lasting = REFUSED, error.lasting
             self._answered += 1
-            self._open -= 1
+            self._done += 1
             self._replies[talk.key] = reply
             if not reply.refused:
                 self._unkept[talk.key] = reply
@@ -179,7 +180,7 @@ class _Asking:
                     self._limit_refusals(0.5)
             if len(self._unkept) >= KEEP_EVERY or time.monotonic() - self._kept_at > KEEP_AFTER:
                 await self._keep()
-            self._tell()
+            self._progress(self._done)
 
     async def _talk(self, endpoint: Endpoint, talk: _Talk) -> Reply:
         """Both questions; the second sees the first one's answer."""
@@ -232,9 +233,6 @@ class _Asking:
                 f"{limit:.0f} tolerated; does the server know structured_outputs (vLLM 0.12 or later), and does the "
                 "context fit its model?"
             )
-
-    def _tell(self) -> None:
-        self._progress(len(self._asked) - self._open)
 
 
 def _answer(cuts: Sequence[Cut], reply: Reply) -> Answer | None:

@@ -1,7 +1,10 @@
 """What the teacher is shown."""
 
+from dataclasses import replace
+
 import pytest
 
+from echo_ops.errors import InputError
 from echo_ops.schema.verdicts import VERDICTS_OF_A_TEACHER
 from echo_ops.teacher import prompts
 from echo_ops.teacher.cutpoints import cut_points
@@ -56,3 +59,22 @@ def test_every_verdict_has_a_letter_that_the_prompt_explains() -> None:
     lines = prompts.built_in().verdict.splitlines()
     for letter, verdict in prompts.VERDICT_LETTERS.items():
         assert any(line.startswith(f"{letter}: {verdict.removeprefix('reject_')}.") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"cut": "{{commit}}"}, r"lacks \{\{last\}\}"),
+        ({"cut": "{{ commit }} {{last}} {{code}}"}, r"\{\{code\}\} is unknown"),
+        ({"common": "{{language}}"}, r"\{\{language\}\} stands outside"),
+        ({"verdict": "A: yes\nB: no\nC: c\nD: d"}, "lacks a line for E"),
+    ],
+)
+def test_a_prompt_that_cannot_be_filled_is_refused(changed: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(prompts.built_in(), **changed)
+
+
+def test_fields_may_have_blanks_as_in_mlflow() -> None:
+    spaced = replace(prompts.built_in(), cut="{{ language }}: {{ commit }} to {{ last }}")
+    assert spaced.ask_for_cut(question("1"), 100)[1]["content"] == "python: 1⟦1⟧ to 1"
