@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,9 +37,18 @@ class Store:
     def names(self, ending: str) -> list[str]:
         """Names of the files that end so, below the folder, sorted; none where there is no folder."""
         with self._clear_errors("read"):
-            selector = fs.FileSelector(self._folder, allow_not_found=True, recursive=True)
-            found = [info for info in self._files.get_file_info(selector) if info.type == fs.FileType.File]
-        return sorted(info.path.removeprefix(f"{self._folder}/") for info in found if info.path.endswith(ending))
+            return sorted(name for name in self._names() if name.endswith(ending))
+
+    def _names(self) -> Iterator[str]:
+        if isinstance(self._files, fs.LocalFileSystem):
+            # Arrow's own listing fails on a file that is renamed or removed meanwhile
+            for folder, _, files in os.walk(self._folder, onerror=_unless_missing):
+                yield from (str(Path(folder, file).relative_to(self._folder)) for file in files)
+            return
+        selector = fs.FileSelector(self._folder, allow_not_found=True, recursive=True)
+        for info in self._files.get_file_info(selector):
+            if info.type == fs.FileType.File:
+                yield info.path.removeprefix(f"{self._folder}/")
 
     def read(self, name: str) -> pa.Buffer | None:
         """The bytes of a file; None where it is gone."""
@@ -88,3 +98,8 @@ class Store:
             raise UnavailableError(
                 f"{self.place} cannot be {verb}: {why}; check that it can be reached and written, and has space"
             ) from None
+
+
+def _unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

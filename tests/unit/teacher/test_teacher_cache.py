@@ -4,6 +4,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -154,6 +155,26 @@ def test_old_remains_of_a_kill_are_removed(tmp_path: Path) -> None:
     os.utime(old, (before, before))
     store.remove_remains()
     assert [path.name for path in tmp_path.iterdir()] == ["new.part"]
+
+
+def test_files_are_listed_while_others_come_and_go(tmp_path: Path) -> None:
+    store, stop = Store(tmp_path), threading.Event()
+    store.write("stays.parquet", b"")
+
+    def come_and_go() -> None:
+        while not stop.is_set():
+            store.write("goes.parquet", b"")
+            store.remove("goes.parquet")
+
+    others = [threading.Thread(target=come_and_go) for _ in range(3)]
+    for other in others:
+        other.start()
+    try:
+        assert all("stays.parquet" in store.names(".parquet") for _ in range(1000))
+    finally:
+        stop.set()
+        for other in others:
+            other.join()
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
