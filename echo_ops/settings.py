@@ -27,6 +27,7 @@ from echo_ops.errors import InputError
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Least = Literal["exact", "inferred"]
+Consent = Literal["opt_out", "opt_in"]
 
 
 class Section(BaseModel):
@@ -69,6 +70,11 @@ class Harvest(Section):
         None, ge=1, description="processes of `echo-ops harvest` and `echo-ops reconstruct`; unset: one per CPU"
     )
     policy: Literal["default", "strict"] = Field("default", description="when a gap closes; see docs/concepts")
+    consent: Consent = Field(
+        "opt_out",
+        description="whose events are read: opt_out, of all but those who withdrew (`echo.consents`), as clients report "
+        "only for users who agreed; opt_in, of those alone who consented there",
+    )
 
 
 class Teacher(Section):

@@ -15,6 +15,7 @@ import pyarrow as pa
 from echo_ops.errors import InputError
 from echo_ops.events.postgres import connect, dsn, translated
 from echo_ops.schema.events import EVENTS
+from echo_ops.settings import Consent
 from echo_ops.sql import statement
 
 BUCKETS = 65536
@@ -58,13 +59,23 @@ def days(url: str) -> list[date]:
 
 
 def read(
-    url: str, *, start: datetime, end: datetime, day_start: datetime, day_end: datetime, shard: int, shards: int
+    url: str,
+    *,
+    start: datetime,
+    end: datetime,
+    day_start: datetime,
+    day_end: datetime,
+    shard: int,
+    shards: int,
+    consent: Consent = "opt_out",
 ) -> Batches:
     """The events in [start, end) of those documents of a shard that have a request in [day_start, day_end).
 
     All times are of ``received_at``. A document is in one shard, by its hash. Rows come as they lie in the table, in
     no order: sorting them is the reader's, who sorts less at a time. Offsets are left in their unit. The next batches
     are fetched by a thread while one is being used, so that server and reader work at the same time.
+
+    Users who withdrew by now are left out, and with ``consent`` "opt_in" those who never consented (``echo.consents``).
 
     Returns:
         Batches of some thousand rows (16 MB) in ``EVENTS``; what goes wrong while they are read is raised there.
@@ -77,6 +88,7 @@ def read(
         raise InputError(f"shard {shard} of {shards}: wanted is 0 <= shard < shards <= {BUCKETS}")
     values = {
         **_window(start, end, day_start, day_end),
+        "opt_in": consent == "opt_in",
         "first_bucket": shard * BUCKETS // shards,
         "past_bucket": (shard + 1) * BUCKETS // shards,
     }

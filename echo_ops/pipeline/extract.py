@@ -87,7 +87,9 @@ def extract(
     window = Window.of(day, settings)
     with ExitStack() as stack:
         url = stack.enter_context(database(settings))
-        events = stack.enter_context(closing(read(url, **asdict(window), shard=shard, shards=shards)))
+        consent = settings.harvest.consent
+        events = read(url, **asdict(window), shard=shard, shards=shards, consent=consent)
+        stack.enter_context(closing(events))
         count = buckets_for(settings.harvest.shard_events)
         buckets = stack.enter_context(in_buckets(events, EVENTS, count, settings.home))
         staging = stack.enter_context(Lake(settings.lake_uri).staging(day, shard, EXTRACTED))

@@ -98,6 +98,23 @@ def test_what_comes_out_is_what_went_in(database_url: str, tmp_path: Path) -> No
     assert table.to_pylist() == rows
 
 
+def test_events_of_who_withdrew_are_not_read(database_url: str, tmp_path: Path) -> None:
+    rows = [{**row, "user_id": name} for name in "abc" for row in _document(name)]
+    load(database_url, [_file(tmp_path / "a.parquet", rows)])
+
+    def users(**chosen: Any) -> set[str]:
+        return set(
+            pa.Table.from_batches(read(database_url, **WINDOW, shard=0, shards=1, **chosen))["user_id"].to_pylist()
+        )
+
+    assert users() == {"a", "b", "c"}
+    for user, consented, hour in (("a", True, 1), ("a", False, 2), ("b", False, 1), ("b", True, 2)):
+        at = DAY + timedelta(hours=hour)
+        _run(database_url, "INSERT INTO echo.consents VALUES (%s, %s, %s)", user, consented, at)
+    assert users() == {"b", "c"}
+    assert users(consent="opt_in") == {"b"}
+
+
 def test_repeats_are_ignored_wherever_they_come_from(database_url: str, tmp_path: Path) -> None:
     rows = _document("a")
     again = [{**row, "received_at": row["received_at"] + timedelta(days=2)} for row in rows]
