@@ -1,15 +1,14 @@
 """What the teacher costs: output tokens, requests and tokens saved, and the client's own time.
 
-    .venv/bin/python benchmarks/teacher.py [--users N] [--vllm] [--quick]
+    .venv/bin/python benchmarks/teacher.py [cuts] [cache] [client] [vllm] [--users N] [--quick]
 
-In one run, on lifecycles of simulated programmers:
+In one run, on lifecycles of simulated programmers, those that are named or all but ``vllm``:
 
 - cuts: how often the ``syntax`` teacher takes the unit that was meant, and how often its end is offered at all;
 - client: how busy 64 requests in flight keep a server of fixed service time, in a process of its own;
 - cache: requests of a rerun;
-- with ``--vllm`` (``scripts/vllm-env`` first), on vLLM's real server with a tiny random model: output tokens a
-  lifecycle, how busy the client keeps it, and the tokens that its prefix cache saves, with the common part first and,
-  as the peer, last.
+- vllm (``scripts/vllm-env`` first): on its real server, with a tiny random model: output tokens a lifecycle, how busy
+  the client keeps it, and the tokens that its prefix cache saves, with the common part first and, as the peer, last.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from itertools import chain
 from pathlib import Path
 
 import pyarrow as pa
@@ -43,6 +43,8 @@ from echo_ops.teacher.cutpoints import cut_points
 from echo_ops.teacher.judge import judge
 from echo_ops.teacher.prompts import Messages, Prompts, built_in
 from echo_ops.teacher.syntax import first_unit
+
+PARTS = ("cuts", "cache", "client", "vllm")
 
 IN_FLIGHT = 64
 SERVICE = (0.25, 0.5, 1.0)
@@ -237,20 +239,25 @@ def _wait_for(ready: Callable[[], object], seconds: float = 20) -> None:
 def main() -> None:
     """Measure, and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--users", type=int, default=25, help="simulated programmers")
-    parser.add_argument("--vllm", action="store_true", help="also on vLLM's real server")
+    parser.add_argument("parts", nargs="*", help=f"what is measured: {', '.join(PARTS)}; unset: all but vllm")
+    parser.add_argument("--users", type=int, default=25, help="simulated programmers, some 70 commits each")
     parser.add_argument("--quick", action="store_true", help="so little that it only shows that it runs")
     given = parser.parse_args()
-    if given.vllm and (reason := missing()):
+    parts = given.parts or PARTS[:-1]
+    if unknown := sorted(set(parts) - set(PARTS)):
+        parser.error(f"{', '.join(unknown)} is no part; there are {', '.join(PARTS)}")
+    if "vllm" in parts and (reason := missing()):
         sys.exit(reason)
     with tempfile.TemporaryDirectory(prefix="echo-ops-benchmark-", dir="/var/tmp") as place:
         folder = Path(place)
         table, meant = lifecycles(1 if given.quick else given.users, folder)
-        _print("Cuts", cuts(table, meant))
-        _print("Cache", cache(table, folder / "cache"))
-        for seconds in (0.05,) if given.quick else SERVICE:
-            _print("Client", busy(table, seconds))
-        if given.vllm:
+        if "cuts" in parts:
+            _print("Cuts", cuts(table, meant))
+        if "cache" in parts:
+            _print("Cache", cache(table, folder / "cache"))
+        if "client" in parts:
+            _print("Client", chain(*(busy(table, seconds) for seconds in ((0.05,) if given.quick else SERVICE))))
+        if "vllm" in parts:
             _print("vLLM", vllm(table.slice(0, 20 if given.quick else 1000), folder))
 
 
