@@ -164,18 +164,27 @@ def refine(
     teacher_url: Annotated[str | None, typer.Option(help="OpenAI-compatible URL of the teacher.")] = None,
     teacher_model: Annotated[str | None, typer.Option(help="Model name at that URL.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of the teacher's answers; unset: in the lake.")] = None,
+    consents: Annotated[
+        Path | None, typer.Option(help="Parquet file: user_id, consented, at; who withdrew is left out.")
+    ] = None,
+    student_scores: Annotated[
+        Path | None, typer.Option(help="Parquet file: request_id, nats_per_character of lessons under a student.")
+    ] = None,
 ) -> None:
     """Make lessons of lifecycles: teacher and curation on files; each row ends in exactly one of the two outputs."""
     from echo_ops.pipeline import report
     from echo_ops.pipeline.files import refine_file
 
-    _must_be_file(lifecycles)
+    for file in (lifecycles, consents, student_scores):
+        if file is not None:
+            _must_be_file(file)
     _must_be_writable(out, dropped)
     given = {name: value for name, value in (("url", teacher_url), ("model", teacher_model)) if value is not None}
     settings = _settings()
     settings = settings.model_copy(update={"teacher": settings.teacher.model_copy(update=given)})
     with _progress() as progress:
-        refined = refine_file(lifecycles, out, dropped, settings, cache, _bar(progress, "judge"))
+        bar = _bar(progress, "judge")
+        refined = refine_file(lifecycles, out, dropped, settings, cache, bar, consents=consents, student=student_scores)
     report.show(report.refined(refined))
     for note in refined.notes:
         typer.echo(f"note: {note}")

@@ -81,6 +81,7 @@ HASHED = re.compile(
 )
 """Names that make a long number of what would be a key."""
 
+HEX_RUN = re.compile(r"[0-9a-fA-F-]{32}")
 HEX_ENTROPY, BASE64_ENTROPY = 3.0, 4.5
 """Bits per character from which a quoted string counts as random: detect-secrets' defaults."""
 
@@ -160,7 +161,7 @@ def _named(text: str) -> Iterator[Finding]:
 
 def _stands_unquoted(text: str, given: re.Match[str]) -> bool:
     """Whether a value without quotes is one: its place says so, and it is no variable and no type."""
-    if not NOT_A_NAME.search(given["value"]) or PLACEHOLDER.search(given["value"]):
+    if not NOT_A_NAME.search(given["value"]) or _is_stand_in(given["value"]):
         return False
     before = text[max(0, given.start() - 100) : given.start()].rpartition("\n")[2]
     if given["sign"].startswith(":"):
@@ -176,12 +177,12 @@ def _stands_unquoted(text: str, given: re.Match[str]) -> bool:
 def _is_secret(text: str, assigned: re.Match[str]) -> bool:
     """Whether a literal is more than a stand-in; names like "token" and "key" are harmless unless it looks random."""
     value = assigned["value"]
-    if PLACEHOLDER.search(value):
+    if _is_stand_in(value):
         return False
     if not assigned["sign"] and not DEFINE.search(text, max(0, assigned.start() - 80), assigned.start()):
         return False
     weak = assigned["name"].lower() in ("token", "key", "credential") or assigned["sign"] == "("
-    return not weak or _looks_random(value)
+    return not weak or _looks_random(value) or bool(HEX_RUN.search(value))
 
 
 def _random(text: str) -> Iterator[Finding]:
@@ -191,18 +192,25 @@ def _random(text: str) -> Iterator[Finding]:
             line = text[max(0, match.start() - 60) : match.start()].rpartition("\n")[2]
             if _entropy(value) < HEX_ENTROPY or HASHED.search(line):
                 continue
-        elif _entropy(value) < BASE64_ENTROPY or PUBLIC.match(value) or ALPHABET.search(value):
-            continue
+        else:
+            limit = HEX_ENTROPY + 1 if _looks_random(value, 0.35) else BASE64_ENTROPY
+            if PUBLIC.match(value) or ALPHABET.search(value) or _entropy(value) < limit:
+                continue
         yield Finding(match.start() + 1, match.end(), "SECRET")
 
 
-def _looks_random(value: str) -> bool:
+def _is_stand_in(value: str) -> bool:
+    """Whether a value says of itself that it is no secret; in long random text, that is chance."""
+    return bool(PLACEHOLDER.search(value)) and not (len(value) >= 20 and _looks_random(value))
+
+
+def _looks_random(value: str, changing: float = 0.2) -> bool:
     """Long enough, of letters and digits that change often: no words with a number behind them."""
     if len(value) < 12 or not any(map(str.isdigit, value)) or not any(map(str.isalpha, value)):
         return False
-    sorts = [(c.isdigit(), c.isupper(), c.isalpha()) for c in value]
+    sorts = [(c.isdigit(), c.isupper()) for c in value if c.isalnum()]
     changes = sum(one != other for one, other in pairwise(sorts))
-    return changes >= 0.3 * len(value) and _entropy(value) > 3
+    return changes >= changing * len(value) and _entropy(value) > 3
 
 
 def _entropy(value: str) -> float:

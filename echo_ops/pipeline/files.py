@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from echo_ops.errors import InputError, UnavailableError
@@ -18,6 +19,7 @@ from echo_ops.pipeline.spill import Bucket, buckets_for, in_buckets
 from echo_ops.schema.conform import conform
 from echo_ops.schema.events import EVENTS
 from echo_ops.schema.lifecycles import CHECKPOINTS, LIFECYCLES, POLICIES
+from echo_ops.schema.scores import CONSENTS, STUDENT
 from echo_ops.settings import Settings
 
 BATCH_ROWS = 4096
@@ -121,10 +123,15 @@ def refine_file(
     settings: Settings,
     cache: Path | None = None,
     on_step: Callable[[str, int, int], None] | None = None,
+    *,
+    consents: Path | None = None,
+    student: Path | None = None,
 ) -> RefinedFile:
     """Make lessons of a file of lifecycles; every row ends in exactly one of the two outputs.
 
     Args:
+        consents: Parquet file of CONSENTS; the teacher sees no row of a user who withdrew.
+        student: Parquet file of STUDENT, how likely a student finds the lessons.
         cache: folder of the teacher's answers; None: below the lake.
         on_step: called with ``judge`` or ``curate``, lifecycles done and lifecycles in all.
 
@@ -146,10 +153,15 @@ def refine_file(
     if "policy" not in given.column_names:
         given = given.append_column("policy", pa.array([settings.harvest.policy] * given.num_rows, pa.string()))
     rows = conform(given, LIFECYCLES, str(lifecycles), optional=ours)
+    said = None if consents is None else conform(_read(consents), CONSENTS, str(consents))
+    scored = None if student is None else conform(_read(student), STUDENT, str(student))
+    withdrawn = pa.array(sorted(curate.withdrawn(said)) if said is not None else [], pa.string())
     teacher = teaching.of_file(settings, cache)
-    verdicts = judge(rows, teacher, partial(tell, "judge"))
+    verdicts = judge(
+        rows.filter(pc.invert(pc.is_in(rows["user_id"], value_set=withdrawn))), teacher, partial(tell, "judge")
+    )
     tell("curate", 0, rows.num_rows)
-    refined = curate.refine(rows, verdicts, settings.curation)
+    refined = curate.refine(rows, verdicts, settings.curation, student=scored, consents=said)
     selection = curate.select(refined.keys, settings.curation)
     examples = curate.assemble(refined.candidates, selection.kept)
     rejects = pa.concat_tables([refined.dropped, selection.dropped]).sort_by("request_id")

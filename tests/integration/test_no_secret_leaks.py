@@ -88,11 +88,8 @@ def test_nothing_that_is_planted_is_kept(
     }
     said = capfd.readouterr()
     kept |= {"stdout": said.out, "stderr": said.err, "log": caplog.text, "manifest": manifest.to_json()}
-    missed = {"punctuated secret", "mailgun", "base64 in no name", "telegram"}  # see test_curation_labelled
     found = {name: [one.kind for one in planted if one.value in text] for name, text in kept.items()}
-    assert {kind for kinds in found.values() for kind in kinds} <= missed
-    assert sum(map(len, found.values())) <= 2
-    assert [name for name, kinds in found.items() if kinds if name != "examples"] == []
+    assert not any(found.values()), found
 
 
 def text_of(lake: Lake, table: str) -> str:

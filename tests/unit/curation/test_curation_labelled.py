@@ -8,8 +8,6 @@ from echo_ops.curation.detectors import find
 from echo_ops.simulate.secrets import ASSIGNMENTS, Planted, negatives, positives
 
 POSITIVES, NEGATIVES = list(positives(seed=1)), list(negatives(seed=1))
-MISSED = {"punctuated secret": 0.8, "mailgun": 0.9, "base64 in no name": 0.9, "telegram": 0.9}
-"""Kinds that are not always found, and the share that is."""
 
 
 def is_covered(planted: Planted) -> bool:
@@ -29,7 +27,7 @@ def test_the_set_is_large_and_varied() -> None:
 @pytest.mark.parametrize("kind", sorted({planted.kind for planted in POSITIVES}))
 def test_secrets_and_personal_data_are_covered_whole(kind: str) -> None:
     found = [is_covered(planted) for planted in POSITIVES if planted.kind == kind]
-    assert sum(found) / len(found) >= MISSED.get(kind, 1.0)
+    assert sum(found) / len(found) == 1
 
 
 def test_harmless_values_are_left_alone() -> None:
