@@ -2,8 +2,8 @@
 
     python benchmarks/fixed_server.py PORT SECONDS
 
-Any number of requests at a time. ``GET /busy`` gives how many were served at once, on average, from the first request
-to the last but ``LAST``: while the last are served the client has nothing more to ask.
+Any number of requests at a time. ``GET /busy`` gives how many were served, and how many at once, on average, from the
+first request to the last but ``LAST``: while the last are served the client has nothing more to ask.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Server:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 if head.startswith(b"GET"):
-                    writer.write(_response({"at_once": self.at_once()}))
+                    writer.write(_response({"at_once": self.at_once(), "served": len(self.served)}))
                     continue
                 length = head.lower().split(b"content-length:")[1].split(b"\r\n")[0]
                 body = await reader.readexactly(int(length))

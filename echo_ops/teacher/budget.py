@@ -9,6 +9,7 @@ killed spender had reserved counts as spent.
 from __future__ import annotations
 
 import json
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -19,6 +20,8 @@ from echo_ops.errors import BudgetError
 from echo_ops.settings import Teacher as TeacherSettings
 from echo_ops.teacher.store import Store
 from echo_ops.teacher.usage import Usage
+
+logger = logging.getLogger(__name__)
 
 SHARE = 20
 """A spender reserves one such part of the budget at a time."""
@@ -59,9 +62,12 @@ class Ledger:
 
     def _entries(self) -> Iterable[tuple[Usage, Amounts]]:
         for name in self._store.names(ENDING):
-            if content := self._store.read(name):
-                entry = json.loads(content.to_pybytes())
+            content = self._store.read(name)
+            try:
+                entry = json.loads(content.to_pybytes()) if content else {}
                 yield Usage(**entry["usage"]), entry["reserved"]
+            except (ValueError, KeyError, TypeError):
+                logger.warning("teacher budget: %s/%s cannot be read and is passed over", self._store.place, name)
 
 
 class Budget:

@@ -202,6 +202,7 @@ class _Asking:
                 "max_tokens": 1 if all(len(choice) == 1 for choice in choices) else 3,
                 "logprobs": True,
                 "structured_outputs": {"choice": choices},
+                "chat_template_kwargs": {"enable_thinking": False},  # a model that can think would, before it answers
             },
         )
         try:
@@ -237,10 +238,10 @@ class _Asking:
 
 def _answer(cuts: Sequence[Cut], reply: Reply) -> Answer | None:
     """A reply in terms of the question; None where it was refused or, kept by other hands, makes no sense."""
-    if reply.cut is None or reply.verdict not in VERDICT_LETTERS:
+    offered = {str(number): cut for number, cut in enumerate((NOTHING, *cuts))}
+    if reply.cut not in offered or reply.verdict not in VERDICT_LETTERS:
         return None
-    number = int(reply.cut)
-    cut = cuts[number - 1] if number else NOTHING
+    cut = offered[reply.cut]
     return Answer(cut, reply.cut_probability, VERDICT_LETTERS[reply.verdict], reply.verdict_probability)
 
 

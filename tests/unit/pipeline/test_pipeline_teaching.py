@@ -1,5 +1,8 @@
 """The shards of a day at one teacher: answers and budget in common."""
 
+import json
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +14,7 @@ from typing import Any
 
 import fixed_server
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from vllm_server import free_port
 
@@ -48,15 +52,24 @@ def settings(place: Path, url: str, **teacher: Any) -> Settings:
     return Settings.model_validate({"home": place, "teacher": given})
 
 
-def staged(used: Settings, shard: int, rows: int) -> Manifest:
-    """A shard as ``extract`` leaves it."""
+def served(url: str) -> int:
+    with urllib.request.urlopen(url.replace("/v1", "/busy")) as response:
+        return int(json.load(response)["served"])
+
+
+def lifecycles(shard: int, rows: int) -> pa.Table:
     base = dict.fromkeys(LIFECYCLES.names) | {
         "document_id": "d", "session_id": "s", "user_id": "u", "language": "python", "requested_at": AT,
         "received_at": AT, "prefix": "x = ", "suffix": "\n", "decision": "not_shown", "close_reason": "idle",
         "closed_at": AT, "evidence": "edits", "confidence": "exact", "policy": "default",
     }  # fmt: skip
     texts = [{"request_id": f"{shard}-{row:04d}", "committed": f"{shard}{row:04d}\ny = 1"} for row in range(rows)]
-    table = pa.Table.from_pylist([base | text for text in texts], schema=LIFECYCLES)
+    return pa.Table.from_pylist([base | text for text in texts], schema=LIFECYCLES)
+
+
+def staged(used: Settings, shard: int, rows: int) -> Manifest:
+    """A shard as ``extract`` leaves it."""
+    table = lifecycles(shard, rows)
     digest = Lake(used.lake_uri).stage(DAY, "lifecycles", shard, table)
     hashes = {"lifecycles": digest}
     return Manifest("extract", DAY.isoformat(), shard, 2, rows={"lifecycles": rows}, hashes=hashes)
@@ -93,6 +106,28 @@ def test_the_budget_is_the_days_and_not_the_shards(tmp_path: Path, url: str) -> 
     assert 120 <= teaching.spent(DAY, more).requests <= 124  # a talk in flight may have lost its first answer
     other_day = date(2026, 11, 3)
     assert teaching.spent(other_day, used) == Usage()
+
+
+def test_an_interrupt_keeps_what_was_answered(tmp_path: Path, url: str) -> None:
+    used = settings(tmp_path, url)
+    file = tmp_path / "lifecycles.parquet"
+    pq.write_table(lifecycles(7, 3000), file)
+    before = served(url)
+    command = [str(Path(sys.executable).with_name("echo-ops")), "refine", str(file), "--teacher-url", url]
+    command += ["--teacher-model", "fixed", "--out", str(tmp_path / "o"), "--dropped", str(tmp_path / "d")]
+    process = subprocess.Popen(
+        command, env={**os.environ, "ECHO_HOME": str(tmp_path), "ECHO_TEACHER_CONCURRENCY": "2"},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while served(url) < before + 100:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 130
+    assert not (tmp_path / "o").exists()
+    kept = sum(pq.read_metadata(path).num_rows for path in Path(used.lake_uri).rglob("*.parquet"))
+    asked = served(url) - before
+    assert asked / 2 - 4 <= kept <= asked / 2
 
 
 def test_nothing_is_reported_where_nobody_was_asked() -> None:

@@ -100,6 +100,12 @@ def test_several_processes_together(tmp_path: Path) -> None:
     assert Ledger(str(tmp_path)).total().requests == sum(sent)
 
 
+def test_a_damaged_file_is_passed_over_and_said_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "damaged.spent.json").write_text('{"usage": {"requ')
+    assert spend(*spender(tmp_path, max_requests=10)) == 10
+    assert "damaged.spent.json" in caplog.text
+
+
 def test_a_spender_gives_up_after_some_tries(tmp_path: Path) -> None:
     slept: list[float] = []
     Ledger(str(tmp_path)).write(Usage(), {"requests": 10, "tokens": 0})

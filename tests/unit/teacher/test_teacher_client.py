@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from echo_ops.errors import BudgetError, TeacherError
@@ -253,6 +255,17 @@ def test_a_rerun_asks_nothing(server: FakeServer, tmp_path: Path) -> None:
     assert len(server.asked) == asked
     again.ask(questions(1))  # without the cache it is asked
     assert len(server.asked) == asked + 2
+
+
+@pytest.mark.parametrize("cut", ["9", "-1", "x", ""])
+def test_an_answer_kept_by_other_hands_is_refused_where_it_makes_no_sense(
+    server: FakeServer, tmp_path: Path, cut: str
+) -> None:
+    connect(settings(server), tmp_path).ask([question("1")])
+    (path,) = tmp_path.rglob("*.parquet")
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(1, table.field(1), pa.array([cut])), path)
+    assert connect(settings(server), tmp_path).ask([question("1")]) == [None]
 
 
 def test_what_was_answered_before_the_server_went_is_kept(server: FakeServer, tmp_path: Path) -> None:
