@@ -81,9 +81,10 @@ class Portion:
 def portions(events: pa.Table) -> Iterator[Portion]:
     """The documents of a table, some thousand events at a time, independent of the order that the events came in.
 
-    Only a portion's text is in Python's memory: for a whole table of windows, making room for it costs more than all
-    that is done with it. A document is always in one portion. A repeat is the same event told twice: whichever was
-    received first stands for it. Where two sessions count their own ``seq`` in one document, each is read alone.
+    Only a portion's text is copied and in Python's memory: for a whole table of windows, making room for it costs more
+    than all that is done with it. A document is always in one portion. A repeat is the same event told twice:
+    whichever was received first stands for it. Where two sessions count their own ``seq`` in one document, each is
+    read alone.
     """
     if not events.num_rows:
         return
@@ -91,10 +92,10 @@ def portions(events: pa.Table) -> Iterator[Portion]:
     keys = pa.table({"document": document, **{name: events[name] for name in ("seq", "received_at", "event_id")}})
     order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]).to_numpy()
     document, session, user, seq = document[order], session[order], user[order], events["seq"].to_numpy()[order]
-    sorted_already = bool((order[1:] > order[:-1]).all())
+    in_order = bool((order[1:] > order[:-1]).all())
 
     same = document[1:] == document[:-1]
-    repeated = np.append(False, same & (seq[1:] == seq[:-1]))
+    repeated = [False, *(same & (seq[1:] == seq[:-1])).tolist()]
     sessions = set(document[1:][same & (session[1:] != session[:-1])].tolist())
     users = set(document[1:][same & (user[1:] != user[:-1])].tolist())
     units = set(document[pc.not_equal(events["offset_unit"], CODE_POINT).to_numpy()[order]].tolist())
@@ -102,7 +103,7 @@ def portions(events: pa.Table) -> Iterator[Portion]:
     starts = np.flatnonzero(np.append(True, ~same)).tolist()
     found: list[DocumentRows] = []
     first = 0
-    for start, stop in pairwise([*starts, len(order)]):
+    for start, stop in pairwise([*starts, len(document)]):
         code = int(document[start])
         several, converted = code in users, code in units
         if code in sessions and _apart(session[start:stop], seq[start:stop]):
@@ -111,10 +112,10 @@ def portions(events: pa.Table) -> Iterator[Portion]:
                 mine = mine[np.append(True, seq[mine][1:] != seq[mine][:-1])]
                 found.append(DocumentRows((mine - first).tolist(), several, converted))
         else:
-            mine = np.flatnonzero(~repeated[start:stop]) + (start - first)
-            found.append(DocumentRows(mine.tolist(), several, converted))
-        if stop - first >= PORTION or stop == len(order):
-            part = events.slice(first, stop - first) if sorted_already else events.take(order[first:stop])
+            rows = [row - first for row in range(start, stop) if not repeated[row]]
+            found.append(DocumentRows(rows, several, converted))
+        if stop - first >= PORTION or stop == len(document):
+            part = events.slice(first, stop - first) if in_order else events.take(order[first:stop])
             yield Portion(part, found)
             first, found = stop, []
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from echo_ops.errors import QualityError
@@ -93,18 +95,27 @@ def extract(
         count = buckets_for(settings.harvest.shard_events)
         buckets = stack.enter_context(in_buckets(events, EVENTS, count, settings.home))
         staging = stack.enter_context(Lake(settings.lake_uri).staging(day, shard, EXTRACTED))
-        rows = add(_extract_bucket(bucket, window, settings.harvest.policy, staging) for bucket in buckets)
+        rows = add(_extract_bucket(events, window, settings.harvest.policy, staging) for events in in_turn(buckets))
     return Manifest(
         "extract", day.isoformat(), shard, shards, rows=rows, versions=dict(versions or {}), hashes=staging.hashes
     )
 
 
-def _extract_bucket(bucket: Bucket, window: Window, policy: str, staging: Staging) -> dict[str, int]:
+def in_turn(buckets: Sequence[Bucket]) -> Iterator[pa.Table]:
+    """The events of each bucket; the next one is read by a thread meanwhile."""
+    with ThreadPoolExecutor(1) as reader:
+        reading = reader.submit(buckets[0].read)
+        for following in buckets[1:]:
+            events, reading = reading.result(), reader.submit(following.read)
+            yield events
+        yield reading.result()
+
+
+def _extract_bucket(events: pa.Table, window: Window, policy: str, staging: Staging) -> dict[str, int]:
     """Stage what is made of a bucket; its counts."""
     from echo_ops.lifecycle.reconstruct import reconstruct
     from echo_ops.quality.profile import profile
 
-    events = bucket.read()
     received = (window.day_start, window.day_end)
     lifecycles = reconstruct(events, policy=policy, received=received, horizon=window.end)
     staging.write("lifecycles", lifecycles)
