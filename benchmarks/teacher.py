@@ -123,9 +123,11 @@ def cache(table: pa.Table, folder: Path) -> Iterator[Row]:
         first, again = connect(settings, folder), connect(settings, folder)
         verdicts = judge(table, first)
         same = judge(table, again).equals(verdicts)
-    asked, asked_again = first.usage.requests, again.usage.requests
-    yield "requests of a run", f"{asked:,}", "", None
-    yield "  of a rerun", f"{asked_again:,}", "0, and equal", asked_again == 0 and same
+    run, rerun = first.usage, again.usage
+    yield "requests of a run", f"{run.requests:,}", "", None
+    yield "  of a rerun", f"{rerun.requests:,}", "0, and equal", rerun.requests == 0 and same
+    yield "prompt tokens of a run, at 900 a request", f"{run.prompt_tokens:,}", "", None
+    yield "  of a rerun", f"{rerun.prompt_tokens:,}", "0", rerun.prompt_tokens == 0
 
 
 class CommonLast(Prompts):
