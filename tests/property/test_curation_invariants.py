@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from echo_ops.curation.curate import assemble, refine, select
+from echo_ops.curation.curate import assemble, refine, replay, select
 from echo_ops.schema.lifecycles import CLOSE_REASONS, CONFIDENCES, EVIDENCES, LIFECYCLES
 from echo_ops.schema.verdicts import VERDICTS, VERDICTS_OF_A_TEACHER
 from echo_ops.settings import Curation
@@ -138,6 +138,21 @@ def test_neither_order_nor_shards_matter(
     random.shuffle(lifecycles)
     random.shuffle(verdicts)
     assert curate(lifecycles, verdicts, chosen, shards) == expected
+
+
+@settings(max_examples=75, deadline=None)
+@given(day=days(), harvested=SETTINGS, other=SETTINGS)
+def test_a_replay_from_scores_is_what_a_harvest_would_do(
+    day: tuple[list[dict[str, Any]], list[dict[str, Any]]], harvested: Curation, other: Curation
+) -> None:
+    lifecycles, verdicts = pa.Table.from_pylist(day[0], LIFECYCLES), pa.Table.from_pylist(day[1], VERDICTS)
+    scores = refine(lifecycles, verdicts, harvested).scores
+    anew = refine(lifecycles, verdicts, other)
+    assert anew.scores.equals(scores)
+    selection = select(anew.keys, other)
+    kept, dropped = replay(scores, other)
+    assert kept.equals(selection.kept)
+    assert dropped.equals(pa.concat_tables([anew.dropped, selection.dropped]).sort_by("request_id"))
 
 
 @settings(max_examples=150, deadline=None)

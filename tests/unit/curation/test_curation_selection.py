@@ -66,6 +66,46 @@ def test_a_user_has_no_more_than_the_cap_and_keeps_what_fills() -> None:
     assert dropped == {f"r{number}": "user_cap" for number in range(5)}
 
 
+def test_a_repository_has_no_more_than_its_cap_and_rows_without_one_have_none() -> None:
+    table = keys(*({"repository": "a"} for _ in range(5)), *({"repository": None} for _ in range(5)))
+    dropped = reasons(table, OPEN.model_copy(update={"max_per_repository": 2}))
+    assert set(dropped.values()) == {"repository_cap"}
+    assert len(dropped) == 3
+    assert set(dropped) <= {f"r{number}" for number in range(5)}
+
+
+@pytest.mark.parametrize(
+    ("sizes", "share", "balanced_from", "left"),
+    [
+        ((60, 20, 10, 0, 0), 0.5, 0, (30, 20, 10, 0, 0)),
+        ((60, 50, 10, 0, 0), 0.4, 0, (20, 20, 10, 0, 0)),
+        ((60, 20, 10, 0, 0), 1.0, 0, (60, 20, 10, 0, 0)),
+        ((60, 20, 10, 0, 0), 0.5, 40, (40, 20, 10, 0, 0)),
+        ((60, 0, 0, 0, 0), 0.5, 25, (25, 0, 0, 0, 0)),  # no share can be met: what is never taken away stays
+        ((10, 10, 10, 10, 10), 0.2, 0, (10, 10, 10, 10, 10)),
+    ],
+)
+def test_no_length_has_more_than_its_share(
+    sizes: tuple[int, ...], share: float, balanced_from: int, left: tuple[int, ...]
+) -> None:
+    lengths = [length for length, size in zip((8, 32, 128, 512, 513), sizes, strict=True) for _ in range(size)]
+    table = keys(*({"lesson_characters": length} for length in lengths))
+    chosen = OPEN.model_copy(update={"length_share": share, "balanced_from": balanced_from})
+    dropped = reasons(table, chosen)
+    kept = [length for number, length in enumerate(lengths) if f"r{number}" not in dropped]
+    assert tuple(kept.count(length) for length in (8, 32, 128, 512, 513)) == left
+    assert set(dropped.values()) <= {"length_share"}
+    assert reasons(table.take(list(reversed(range(len(lengths))))), chosen) == dropped
+
+
+def test_no_language_has_more_than_its_share_and_silence_does_not_count() -> None:
+    rows = [{"language": "go"}] * 30 + [{"language": "c"}] * 10 + [{"language": "go", "void": True}] * 10
+    dropped = reasons(keys(*map(dict, rows)), OPEN.model_copy(update={"language_share": 0.6, "balanced_from": 0}))
+    assert set(dropped.values()) == {"language_share"}
+    assert len(dropped) == 15
+    assert set(dropped) <= {f"r{number}" for number in range(30)}
+
+
 @pytest.mark.parametrize(
     ("fills", "voids", "share", "kept"),
     [(85, 40, 0.15, 15), (10, 10, 0.0, 0), (0, 10, 0.15, 0), (5, 10, 0.5, 5), (0, 9, 1, 9)],
