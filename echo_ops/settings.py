@@ -200,7 +200,50 @@ class Quality(Section):
     max_acceptance: Share = Field(0.95, description="share of shown proposals that are accepted, above: warning")
     max_void_share: Share = Field(0.8, description="share of known commits that are empty, above: warning")
     max_silence_share: Share = Field(0.5, description="share of lessons to propose nothing, above: warning")
-    max_user_share: Share = Field(0.5, description="share of a day's rows by one user, above: warning")
+    min_shown: int = Field(
+        100,
+        ge=1,
+        description="shown proposals from which none accepted is critical; at an acceptance of 5 % that happens once "
+        "in 170 days",
+    )
+    max_user_share: Share = Field(
+        0.4,
+        description="share of a day's rows by one user, above: warning; of few users, 2.5 times the even share",
+    )
+    max_swapped_share: Share = Field(
+        0.2,
+        description="share of contexts whose text changes on the wrong side of the caret, above: critical; real "
+        "sessions have 0 to 0.7 %",
+    )
+    max_cut_share: Share = Field(
+        0.2, description="share of prefixes that are neither whole nor 500 characters long, above: critical"
+    )
+    drift_days: int = Field(
+        3, ge=2, le=7, description="published days of the trailing week below which nothing is compared with it"
+    )
+    drift_rows: int = Field(
+        100, ge=1, description="rows behind a share or a mix below which a day is not compared; chance moves it too far"
+    )
+    drift_users: int = Field(
+        5, ge=1, description="users below which a day is neither compared nor compared with: it tells of persons"
+    )
+    drift_share: Share = Field(
+        0.1, description="a share may differ that much from the week's median, in absolute terms; beyond: warning"
+    )
+    drift_mix: Share = Field(
+        0.25,
+        description="share of rows that may lie in other buckets (language, length, kind) than in the week; beyond: "
+        "warning",
+    )
+    drift_deviations: float = Field(
+        6.0, gt=0, description="where the week itself varies more: so many of its robust deviations (1.4826 MAD)"
+    )
+    drift_factor: float = Field(
+        3.0, ge=1, description="an amount (rows, users) may leave the week's range by this factor; beyond: warning"
+    )
+    drift_vanished: Share = Field(
+        0.05, description="usual share of a language whose absence is told; rarer ones come and go with one user"
+    )
 
 
 class Training(Section):

@@ -2,7 +2,7 @@
 
 Layout, below the lake's URI::
 
-    lifecycles/ verdicts/ scores/ examples/ dropped/ days/    Delta, partitioned by day
+    lifecycles/ verdicts/ scores/ examples/ dropped/ measures/ days/    Delta, partitioned by day
     _staging/day=D/<table>/<shard>.parquet            a day's shards, before it is published
 
 A published day is overwritten in one atomic commit per table, so a rerun or a backfill replaces and never doubles.
@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 
 from echo_ops.errors import EchoError, InputError, UnavailableError
 
-TABLES = ("lifecycles", "verdicts", "scores", "examples", "dropped", "days")
+TABLES = ("lifecycles", "verdicts", "scores", "examples", "dropped", "measures", "days")
 """The published tables, in the order in which a day is written; ``days`` last: its row says that all is there."""
 
 DAY = pa.field("day", pa.date32(), nullable=False)

@@ -83,7 +83,8 @@ def _run(settings: Settings, home: Path, events: Path | None) -> None:
     from echo_ops.events import local_server
     from echo_ops.pipeline import report
     from echo_ops.pipeline.champion import base_model_folder, make_base_model
-    from echo_ops.pipeline.harvest import data_docs, published
+    from echo_ops.pipeline.checks import data_docs
+    from echo_ops.pipeline.harvest import published
     from echo_ops.pipeline.promote import latest
     from echo_ops.pipeline.train import result_of
 

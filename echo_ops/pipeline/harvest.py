@@ -17,8 +17,6 @@ from dataclasses import replace
 from datetime import date
 from functools import partial
 from hashlib import sha256
-from pathlib import Path
-from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +24,7 @@ import pyarrow.compute as pc
 from echo_ops.errors import InputError, QualityError
 from echo_ops.lake.tables import Lake, batches_of
 from echo_ops.pipeline import teaching
+from echo_ops.pipeline.checks import check
 from echo_ops.pipeline.database import database
 from echo_ops.pipeline.extract import extract, plan
 from echo_ops.pipeline.manifest import Manifest, add
@@ -33,6 +32,7 @@ from echo_ops.pipeline.processes import cpus, side_by_side
 from echo_ops.schema.days import DAYS
 from echo_ops.schema.examples import DROPPED, EXAMPLES
 from echo_ops.schema.lifecycles import LIFECYCLES
+from echo_ops.schema.measures import MEASURES
 from echo_ops.schema.scores import SCORES
 from echo_ops.schema.verdicts import VERDICTS
 from echo_ops.settings import Settings
@@ -43,45 +43,12 @@ SCHEMAS = {
     "scores": SCORES,
     "examples": EXAMPLES,
     "dropped": DROPPED,
+    "measures": MEASURES,
 }
-
-CheckedStage = Literal["lifecycles", "examples"]
-CheckedTable = Literal["events", "lifecycles", "examples"]
-CHECKED: dict[CheckedStage, tuple[CheckedTable, ...]] = {
-    "lifecycles": ("events", "lifecycles"),
-    "examples": ("examples",),
-}
-"""Which tables are checked after which stage."""
 
 JUDGED = ("verdicts", "scores", "candidates", "keys", "row_dropped")
 CURATED = ("examples", "examples_profile", "dropped")
 """What each step stages."""
-
-
-def check(day: date, stage: CheckedStage, before: Sequence[Manifest], settings: Settings) -> Manifest:
-    """Check what was staged against the expectations; warnings become notes, a stopped day leaves nothing staged.
-
-    Raises:
-        QualityError: a critical expectation failed; the day goes no further.
-    """
-    from echo_ops.quality.validate import validate
-
-    lake = Lake(settings.lake_uri)
-    notes: list[str] = []
-    for table in CHECKED[stage]:
-        profiles = [_staged(lake, day, f"{table}_profile", manifest) for manifest in before]
-        report = validate(
-            table,
-            pa.concat_tables(profiles),
-            settings.quality,
-            day=day.isoformat(),
-            docs=settings.home.absolute() / "data-docs",
-        )
-        if report.critical:
-            lake.discard_staged(day)  # users' code is not kept for a day that goes no further
-        report.raise_if_critical()
-        notes += [str(failure) for failure in report.failures]
-    return Manifest(f"check {stage}", day.isoformat(), notes=tuple(notes))
 
 
 def judge(
@@ -188,6 +155,7 @@ def publish(
         "scores": judged,
         "examples": curated,
         "dropped": curated,
+        "measures": checked,
     }
     spent = teaching.spent(day, settings)
     counts = [manifest.rows for manifests in (extracted, judged, curated) for manifest in manifests]
@@ -265,11 +233,6 @@ def published(settings: Settings, days: Iterable[date] | None = None) -> dict[da
         for day, text in zip(batch["day"].to_pylist(), batch["manifest"].to_pylist(), strict=True)
     }
     return dict(sorted(found.items()))
-
-
-def data_docs(settings: Settings, day: date) -> Path:
-    """Where a day's data docs are."""
-    return settings.home.absolute() / "data-docs" / day.isoformat()
 
 
 def _from(start: int, tell: Callable[[int], None]) -> Callable[..., None]:

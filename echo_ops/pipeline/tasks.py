@@ -11,9 +11,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from echo_ops.pipeline import checks, harvest
 from echo_ops.pipeline import day as days
 from echo_ops.pipeline import extract as extraction
-from echo_ops.pipeline import harvest
 from echo_ops.pipeline.manifest import Manifest
 from echo_ops.settings import load
 from echo_ops.training.progress import Progress
@@ -39,9 +39,9 @@ def extract(day: str, shard: int, shards: int, versions: dict[str, int]) -> Data
     return extraction.extract(days.parse(day), shard, shards, load(), versions).to_dict()
 
 
-def check(day: str, stage: harvest.CheckedStage, before: Iterable[Data]) -> Data:
-    """See ``harvest.check``."""
-    return harvest.check(days.parse(day), stage, _manifests(before), load()).to_dict()
+def check(day: str, stage: checks.CheckedStage, before: Iterable[Data]) -> Data:
+    """See ``checks.check``."""
+    return checks.check(days.parse(day), stage, _manifests(before), load()).to_dict()
 
 
 def judge(day: str, extracted: Data) -> Data:

@@ -66,8 +66,8 @@ def replacing(day_folder: Path, name: Name) -> Iterator[Path]:
 
 def write(site: Path, report: Report) -> None:
     """Put a report beside the pages of its table, for machines and for the page of the day."""
-    data = {**asdict(report), "passed": report.passed}
-    del data["docs_path"]
+    data = {name: value for name, value in asdict(report).items() if name not in ("docs_path", "measures")}
+    data["passed"] = report.passed
     (site / REPORT).write_text(json.dumps(data, indent=1, sort_keys=True) + "\n")
 
 

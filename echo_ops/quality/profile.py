@@ -9,7 +9,6 @@ Written by pipeline beside each staged shard, read by ``validate``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any, Literal
@@ -18,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from echo_ops.quality.languages import LANGUAGES
 from echo_ops.schema.conform import conform
 from echo_ops.schema.events import EVENTS, KINDS, OFFSET_UNITS
 from echo_ops.schema.examples import EXAMPLES, SPLITS
@@ -30,8 +30,13 @@ NAMES: tuple[Name, ...] = ("events", "lifecycles", "examples")
 
 UNKNOWN = "unknown"
 
+WINDOW = 500
+"""Code points before the caret that any client sends: what is shorter, and not whole, was cut on the way."""
+
+TAIL = 64
+"""Bytes by which two texts are taken to end alike."""
+
 _WORD = pa.dictionary(pa.int32(), pa.string())
-_LANGUAGE = re.compile(r"[a-z][a-z0-9+#._-]{0,31}")
 _ACCEPTED = pa.array(["accepted", "partially_accepted"])
 _ANSWERS = pa.array(["shown", "accepted", "partially_accepted", "rejected", "ignored"])
 
@@ -50,6 +55,9 @@ PROFILES: dict[Name, pa.Schema] = {
             ("lag_seconds", pa.float32()),  # the server's clock minus the client's
             ("prefix_length", pa.int32()),  # code points, as all lengths
             ("suffix_length", pa.int32()),
+            ("hour", pa.int8()),  # of received_at, in UTC
+            ("cut_prefix", pa.bool_()),  # a window of under WINDOW code points; null without prefix or caret
+            ("swapped", pa.bool_()),  # see ``_swapped``
             ("prefix_overrun", pa.int32()),  # len(prefix) - caret: above 0 the prefix is longer than what is there
             ("suffix_overrun", pa.int32()),  # caret + len(suffix) - document_length, likewise
             ("proposal_length", pa.int32()),
@@ -134,13 +142,16 @@ def _events(table: pa.Table) -> dict[str, Any]:
     return {
         "kind": _word(table["kind"], KINDS),
         "offset_unit": _word(table["offset_unit"], OFFSET_UNITS),
-        "language": _language(table["language"]),
+        "language": _word(table["language"], LANGUAGES),
         "user": _hashed(table["user_id"]),
         "repeated": _repeated(table["event_id"], table["document_id"], table["seq"]),
         "request": pc.equal(table["kind"], "requested"),
         "shown": pc.equal(table["kind"], "shown"),
         "without_request": pc.if_else(answers, pc.is_null(table["request_id"]), None),
         "negative_position": pc.less(lowest, 0),
+        "hour": pc.hour(table["received_at"]),
+        "cut_prefix": _cut(prefix, caret),
+        "swapped": _swapped(table),
         "lag_seconds": _seconds(table["occurred_at"], table["received_at"]),
         "prefix_length": prefix,
         "suffix_length": suffix,
@@ -162,7 +173,7 @@ def _lifecycles(table: pa.Table) -> dict[str, Any]:
         "evidence": _word(table["evidence"], EVIDENCES),
         "confidence": _word(table["confidence"], CONFIDENCES),
         "policy": _word(table["policy"], POLICIES),
-        "language": _language(table["language"]),
+        "language": _word(table["language"], LANGUAGES),
         "user": _hashed(table["user_id"]),
         "repeated": _repeated(table["request_id"]),
         "shown": shown,
@@ -191,7 +202,7 @@ def _examples(table: pa.Table) -> dict[str, Any]:
         "decision": _word(table["decision"], DECISIONS),
         "verdict": _word(table["verdict"], VERDICTS_OF_A_TEACHER),
         "split": _word(table["split"], SPLITS),
-        "language": _language(table["language"]),
+        "language": _word(table["language"], LANGUAGES),
         "user": _hashed(table["user_id"]),
         "document": _hashed(table["document_id"]),
         "repeated": _repeated(table["request_id"]),
@@ -234,12 +245,6 @@ def _word(column: pa.ChunkedArray, vocabulary: Sequence[str]) -> pa.Array:
     return pa.DictionaryArray.from_arrays(places, pa.array([*vocabulary, UNKNOWN]))
 
 
-def _language(column: pa.ChunkedArray) -> pa.Array:
-    encoded = _encoded(column)
-    clean = [word if _LANGUAGE.fullmatch(word) else UNKNOWN for word in encoded.dictionary.to_pylist()]
-    return pc.take(pa.array(clean, pa.string()), encoded.indices).dictionary_encode()
-
-
 def _hashed(column: pa.ChunkedArray) -> pa.Array:
     encoded = _encoded(column)
     hashes = [
@@ -258,6 +263,33 @@ def _repeated(*keys: pa.ChunkedArray) -> pa.Array:
     repeated = np.ones(len(places), dtype=bool)
     repeated[np.unique(places, return_index=True)[1]] = False
     return pa.array(repeated)
+
+
+def _cut(prefix: pa.Array, caret: pa.ChunkedArray) -> pa.Array:
+    # a whole prefix may be shorter than its caret, which can count up to four units to a code point
+    return pc.and_(pc.less(prefix, WINDOW), pc.less(pc.multiply(prefix, 4), caret))
+
+
+def _swapped(table: pa.Table) -> pa.Array:
+    """Whether text changed on the wrong side since the document's last event with a context.
+
+    Who types changes the end of the prefix and leaves the end of the suffix alone: false. With the two swapped it is
+    the other way round: true. Null for a first context, where both ends changed (a jump between windows), or none.
+    """
+    places = np.flatnonzero(pc.and_(pc.is_valid(table["prefix"]), pc.is_valid(table["suffix"])).to_numpy())
+    documents = _encoded(table["document_id"].take(places)).indices.to_numpy()
+    order = np.lexsort((table["seq"].take(places).to_numpy(), documents))
+    same_document = np.diff(documents[order]) == 0
+    changed = {}
+    for side in ("prefix", "suffix"):
+        tails = _encoded(pc.binary_slice(table[side].cast(pa.binary()), -TAIL).take(places)).indices.to_numpy()
+        changed[side] = np.diff(tails[order]) != 0
+    told = same_document & (changed["prefix"] != changed["suffix"])
+    swapped = np.zeros(table.num_rows, dtype=bool)
+    unknown = np.ones(table.num_rows, dtype=bool)
+    where = places[order][1:][told]
+    swapped[where], unknown[where] = changed["suffix"][told], False
+    return pa.array(swapped, mask=unknown)
 
 
 def _seconds(start: pa.ChunkedArray, end: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from echo_ops.errors import QualityError
+from echo_ops.quality.expectations import Severity
 from echo_ops.quality.profile import Name
-from echo_ops.quality.suites import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,23 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Trend:
+    """A measure day by day, oldest first, the day itself last."""
+
+    measure: str
+    share: bool  # else an amount
+    points: tuple[tuple[str, float], ...]  # YYYY-MM-DD, value
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """How rows lie in buckets: on the day, and in the trailing week."""
+
+    measure: str
+    buckets: tuple[tuple[str, float, float | None], ...]  # bucket, share now, share in the week (None: no week)
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All findings of one table on one day: failed ones first, the most severe first, then as the suite has them."""
 
@@ -37,7 +56,10 @@ class Report:
     day: str
     rows: int
     findings: tuple[Finding, ...]
-    unjudged: tuple[str, ...]  # shares of nothing, e.g. acceptance where nothing was shown
+    unjudged: tuple[str, ...]  # shares of nothing, e.g. acceptance where nothing was shown; drift without a week
+    trends: tuple[Trend, ...]
+    mixes: tuple[Mix, ...]
+    measures: pa.Table  # the day in numbers, as MEASURES; for the days after it
     docs_path: Path | None  # page of the day, all its tables
 
     @property

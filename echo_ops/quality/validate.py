@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,17 +18,34 @@ import pyarrow.compute as pc
 
 from echo_ops.errors import InputError
 from echo_ops.quality import pages
+from echo_ops.quality.drift import Week, compare, mixes, trends
+from echo_ops.quality.drift_suite import drift_suite
+from echo_ops.quality.expectations import Severity
+from echo_ops.quality.findings import finding_of
+from echo_ops.quality.measures import measure, whole_day
 from echo_ops.quality.profile import NAMES, Name
 from echo_ops.quality.report import Finding, Report
-from echo_ops.quality.suites import Severity, suite
+from echo_ops.quality.suites import suite
+from echo_ops.schema.measures import MEASURES
 from echo_ops.settings import Quality
 
+NO_WEEK = MEASURES.append(pa.field("day", pa.string())).empty_table()
 
-def validate(name: Name, profile: pa.Table, settings: Quality, *, day: str, docs: Path | None) -> Report:
-    """Check one table of one day.
 
-    The same profile, settings and day give the same report. An expectation that cannot be evaluated counts as failed.
-    A share of nothing (the acceptance where nothing was shown) is not judged, and the report says so.
+def validate(
+    name: Name,
+    profile: pa.Table,
+    settings: Quality,
+    *,
+    day: str,
+    docs: Path | None,
+    week: pa.Table | None = None,
+) -> Report:
+    """Check one table of one day, alone and beside the trailing week.
+
+    The same arguments give the same report. An expectation that cannot be evaluated counts as failed. A share of
+    nothing (the acceptance where nothing was shown) is not judged, nor is a drift without enough days to compare with,
+    and the report says so.
 
     Args:
         name: which table.
@@ -35,6 +54,7 @@ def validate(name: Name, profile: pa.Table, settings: Quality, *, day: str, docs
         day: YYYY-MM-DD; names the page, and is the day on which the requests must have been received.
         docs: folder of all days' data docs; this table's pages of this day are replaced, and those of the tables that
             are made from it removed. None: no pages.
+        week: measures of the published days before it, as MEASURES with a column ``day``; None: there are none.
 
     Raises:
         InputError: ``name`` or ``day`` is none.
@@ -46,35 +66,45 @@ def validate(name: Name, profile: pa.Table, settings: Quality, *, day: str, docs
         midnight = datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         raise InputError(f"{day!r} is no day; write it as YYYY-MM-DD, e.g. 2026-11-02") from None
-    table = _with_shares_of_the_day(name, profile)
+    table = whole_day(name, profile, settings.min_shown)
+    measures = measure(name, table)
+    now = Week.read(measures.append_column("day", pa.array([day] * measures.num_rows, pa.string())), name)
+    before = Week.read(week if week is not None else NO_WEEK, name)
+    comparisons, unjudged = compare(name, now, before, settings)
     with _quiet():
-        expectations = suite(name, settings, day)
-        judged = [expectation for expectation in expectations if _can_be_judged(expectation, table)]
+        alone = suite(name, settings, day, len(pc.unique(table["user"])) if "user" in table.column_names else None)
+        batches = [Batch(name, table, [one for one in alone if _can_be_judged(one, table)])]
+        if comparisons:
+            row = pa.table({one.column: pa.array([one.value], pa.float64()) for one in comparisons})
+            batches.append(Batch(f"{name}-week", row, drift_suite(name, comparisons)))
+        unjudged = [one.meta["says"] for one in alone if one not in batches[0].expectations] + unjudged
+        made = partial(
+            Report,
+            name=name,
+            day=day,
+            rows=table.num_rows,
+            unjudged=tuple(unjudged),
+            trends=trends(name, now, before),
+            mixes=mixes(name, now, before),
+            measures=measures,
+        )
         if docs is None:
-            return _report(name, day, table, expectations, _run(name, judged, table, midnight, None))
+            return made(findings=_findings(batches, _run(batches, midnight, None)), docs_path=None)
         with pages.replacing(docs / day, name) as site:
-            results = _run(name, judged, table, midnight, site)
-            report = _report(name, day, table, expectations, results, docs / day / "index.html")
+            results = _run(batches, midnight, site)
+            report = made(findings=_findings(batches, results), docs_path=docs / day / "index.html")
             pages.write(site, report)
     pages.write_day(docs / day, day)
     return report
 
 
-def _with_shares_of_the_day(name: Name, profile: pa.Table) -> pa.Table:
-    """The profile, and the truths that take a whole day to know."""
-    columns = {column: profile[column] for column in profile.column_names}
-    if "user" in columns:
-        counts = pc.value_counts(columns["user"])
-        # Of several that are busiest the one with the smallest hash, so that the order of rows does not matter.
-        ranked = sorted((-count["counts"].as_py(), count["values"].as_py()) for count in counts)
-        busiest = pa.scalar(ranked[0][1] if ranked else None, pa.int64())
-        columns["of_busiest_user"] = pc.equal(columns["user"], busiest)
-    if name == "examples" and {"document", "split"} <= columns.keys():
-        sides = pa.table({"document": columns["document"], "split": columns["split"].cast(pa.string())})
-        counted = sides.group_by("document").aggregate([("split", "count_distinct")])
-        both = counted.filter(pc.greater(counted["split_count_distinct"], 1))["document"]
-        columns["in_both_splits"] = pc.is_in(columns["document"], value_set=both.combine_chunks())
-    return pa.table(columns)
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A table and what must hold of it."""
+
+    name: str
+    table: pa.Table
+    expectations: list[Any]
 
 
 def _can_be_judged(expectation: Any, table: pa.Table) -> bool:
@@ -84,8 +114,8 @@ def _can_be_judged(expectation: Any, table: pa.Table) -> bool:
     return expectation.column not in table.column_names or table[expectation.column].null_count < table.num_rows
 
 
-def _run(name: Name, expectations: list[Any], table: pa.Table, midnight: datetime, site: Path | None) -> list[Any]:
-    """The results of Great Expectations, in the order of ``expectations``; its pages go to ``site``."""
+def _run(batches: list[Batch], midnight: datetime, site: Path | None) -> list[list[Any]]:
+    """The results of Great Expectations for each batch; its pages go to ``site``."""
     import great_expectations as gx
     from great_expectations.core.run_identifier import RunIdentifier
 
@@ -97,19 +127,26 @@ def _run(name: Name, expectations: list[Any], table: pa.Table, midnight: datetim
     if site is not None:
         context.add_data_docs_site("day", pages.gx_site(site))
         actions.append(gx.checkpoint.UpdateDataDocsAction(name="pages", site_names=["day"]))
-    data = context.data_sources.add_pandas("echo").add_dataframe_asset(name).add_batch_definition_whole_dataframe("day")
-    definition = context.validation_definitions.add(
-        gx.ValidationDefinition(
-            name=name, data=data, suite=context.suites.add(gx.ExpectationSuite(name=name, expectations=expectations))
+    source = context.data_sources.add_pandas("echo")
+    found = []
+    for batch in batches:
+        name = batch.name
+        expected = context.suites.add(gx.ExpectationSuite(name=name, expectations=batch.expectations))
+        data = source.add_dataframe_asset(name).add_batch_definition_whole_dataframe("day")
+        definition = gx.ValidationDefinition(name=name, data=data, suite=expected)
+        checkpoint = gx.Checkpoint(
+            name=name,
+            validation_definitions=[context.validation_definitions.add(definition)],
+            result_format="SUMMARY",
+            actions=actions,
         )
-    )
-    checkpoint = gx.Checkpoint(name=name, validation_definitions=[definition], result_format="SUMMARY", actions=actions)
-    ran = context.checkpoints.add(checkpoint).run(
-        batch_parameters={"dataframe": _frame(table)},
-        run_id=RunIdentifier(run_name=f"{midnight:%Y-%m-%d}", run_time=midnight),
-    )
-    (result,) = ran.run_results.values()
-    return list(result.results)
+        ran = context.checkpoints.add(checkpoint).run(
+            batch_parameters={"dataframe": _frame(batch.table)},
+            run_id=RunIdentifier(run_name=f"{midnight:%Y-%m-%d}", run_time=midnight),
+        )
+        (result,) = ran.run_results.values()
+        found.append(list(result.results))
+    return found
 
 
 def _frame(table: pa.Table) -> Any:
@@ -121,101 +158,17 @@ def _frame(table: pa.Table) -> Any:
     return pa.table(columns).to_pandas(self_destruct=True)
 
 
-def _report(
-    name: Name, day: str, table: pa.Table, expectations: list[Any], results: list[Any], docs: Path | None = None
-) -> Report:
+def _findings(batches: list[Batch], results: list[list[Any]]) -> tuple[Finding, ...]:
+    """Failed ones first, the most severe first, then as the suites have them."""
     ranks = {severity: rank for rank, severity in enumerate(get_args(Severity))}
-    places = {expectation.meta["key"]: place for place, expectation in enumerate(expectations)}
-    found = {places[result.expectation_config.meta["key"]]: _finding(result) for result in results}
-    ordered = sorted(found.items(), key=lambda item: (item[1].passed, ranks[item[1].severity], item[0]))
-    return Report(
-        name=name,
-        day=day,
-        rows=table.num_rows,
-        findings=tuple(finding for _, finding in ordered),
-        unjudged=tuple(one.meta["says"] for place, one in enumerate(expectations) if place not in found),
-        docs_path=docs,
-    )
-
-
-def _finding(result: Any) -> Finding:
-    configured = result.expectation_config
-    arguments: dict[str, Any] = configured.kwargs
-    share, allowed = _share(configured.type, result.result, arguments)
-    return Finding(
-        passed=bool(result.success),
-        severity=getattr(configured.severity, "value", configured.severity),
-        expectation=configured.type,
-        column=arguments.get("column"),
-        says=configured.meta["says"],
-        observed=_observed(configured.type, result.result),
-        limit=_limit(configured.type, arguments),
-        remedy=configured.meta["remedy"],
-        share=share,
-        allowed=allowed,
-    )
-
-
-def _share(
-    kind: str, result: Mapping[str, Any], arguments: Mapping[str, Any]
-) -> tuple[float | None, tuple[float, float] | None]:
-    """The share that an expectation looked at, and its limits: the mean of truths, or the share of values inside."""
-    if kind == "expect_column_mean_to_be_between" and result:
-        low, high = arguments.get("min_value"), arguments.get("max_value")
-        return float(result["observed_value"]), (0.0 if low is None else low, 1.0 if high is None else high)
-    if kind.startswith("expect_column_values") and result:
-        outside, asked = _outside(kind, result)
-        return (1 - outside / asked if asked else None), (arguments.get("mostly", 1.0), 1.0)
-    return None, None
-
-
-def _outside(kind: str, result: Mapping[str, Any]) -> tuple[int, int]:
-    """How many values are not as they should be, of how many that were looked at: nulls are, if they are the matter."""
-    looked_at = result["element_count"]
-    if kind != "expect_column_values_to_not_be_null":
-        looked_at -= result.get("missing_count", 0)
-    return result["unexpected_count"], looked_at
-
-
-def _observed(kind: str, result: Mapping[str, Any]) -> str:
-    if not result:
-        return "cannot be evaluated (a column is missing or of another type)"
-    if kind == "expect_table_columns_to_match_set":
-        missing = result.get("details", {}).get("mismatched", {}).get("missing")
-        return f"{', '.join(missing)} missing" if missing else "all there"
-    if "observed_value" in result:
-        value = result["observed_value"]
-        return _percent(value) if kind == "expect_column_mean_to_be_between" else _number(value)
-    outside, asked = _outside(kind, result)
-    return f"{outside:,} of {asked:,} are not ({_percent(outside / asked if asked else 0.0)})"
-
-
-def _limit(kind: str, arguments: Mapping[str, Any]) -> str:
-    if kind == "expect_table_columns_to_match_set":
-        return "all of them"
-    shown = _percent if kind == "expect_column_mean_to_be_between" else _number
-    low: Any = arguments.get("min_value")
-    high: Any = arguments.get("max_value")
-    if kind == "expect_column_values_to_be_in_set":
-        limit = " | ".join(arguments["value_set"])
-    elif kind == "expect_column_values_to_not_be_null":
-        limit = "a value"
-    elif low is not None and high is not None:
-        limit = f"{shown(low)} to {shown(high)}"
-    elif low is not None:
-        limit = f"{'more than' if arguments.get('strict_min') else 'at least'} {shown(low)}"
-    else:
-        limit = f"at most {shown(high)}"
-    share = arguments.get("mostly", 1.0 if kind.startswith("expect_column_values") else None)
-    return limit if share is None else f"{limit} in {'all' if share >= 1 else 'at least ' + _percent(share)}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.6g}" if isinstance(value, float) and not float(value).is_integer() else f"{int(value):,}"
+    found = []
+    for place, (batch, of_batch) in enumerate(zip(batches, results, strict=True)):
+        keys = [expectation.meta["key"] for expectation in batch.expectations]
+        for result in of_batch:
+            finding = finding_of(result)
+            key = keys.index(result.expectation_config.meta["key"])
+            found.append(((finding.passed, ranks[finding.severity], place, key), finding))
+    return tuple(finding for _, finding in sorted(found, key=lambda item: item[0]))
 
 
 @contextmanager
