@@ -201,10 +201,7 @@ class Quality(Section):
     max_void_share: Share = Field(0.8, description="share of known commits that are empty, above: warning")
     max_silence_share: Share = Field(0.5, description="share of lessons to propose nothing, above: warning")
     min_shown: int = Field(
-        100,
-        ge=1,
-        description="shown proposals from which none accepted is critical; at an acceptance of 5 % that happens once "
-        "in 170 days",
+        100, ge=1, description="proposals shown from which it is told that none is accepted, or far fewer than usual"
     )
     max_user_share: Share = Field(
         0.4,

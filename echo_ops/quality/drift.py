@@ -26,6 +26,9 @@ from echo_ops.settings import Quality
 VANISHED = 0.1
 """What has less than this part of its usual share has vanished or collapsed."""
 
+ENOUGH = 20
+"""Events of a kind that were to be expected, so that none of them is no chance."""
+
 Counts = Mapping[str, tuple[int, int]]
 """Bucket → count and total; an amount and a share have one bucket, named by the empty string."""
 
@@ -172,7 +175,7 @@ def _vanished(measure: str, now: Counts, week: Mapping[str, Counts], q: Quality)
     gone = {}
     for bucket in sorted({bucket for one in shares for bucket in one} - {UNKNOWN}):
         usual = median(one.get(bucket, 0.0) for one in shares)
-        enough = usual >= q.drift_vanished if measure == "language" else usual * _rows(now) >= q.drift_rows / 2
+        enough = usual >= q.drift_vanished if measure == "language" else usual * _rows(now) >= ENOUGH
         if enough and present.get(bucket, 0.0) < VANISHED * usual:
             gone[bucket] = usual
     usually = ", ".join(f"{bucket} {share:.1%}" for bucket, share in gone.items()) or "all are there"

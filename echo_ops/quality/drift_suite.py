@@ -16,7 +16,7 @@ from echo_ops.quality.profile import Name
 SAYS: dict[str, str] = {
     "shown": "{name} that show a proposal",
     "request": "events that are requests",
-    "accepted": "shown proposals that were accepted",
+    "accepted": "{name} that are accepted, of those that are shown",
     "void": "known commits that are empty",
     "without_commit": "requests whose commit is unknown",
     "ambiguous": "requests that can be read two ways",

@@ -34,7 +34,7 @@ MIXES: dict[Name, dict[str, tuple[int, ...] | None]] = {
 """Columns of a profile whose mix is counted: words, or numbers from each bound up to the next."""
 
 SHARES: dict[Name, tuple[str, ...]] = {
-    "events": ("shown", "request"),
+    "events": ("shown", "request", "accepted", "of_user_without_accept"),
     "lifecycles": (
         "shown",
         "accepted",
@@ -42,7 +42,6 @@ SHARES: dict[Name, tuple[str, ...]] = {
         "without_commit",
         "ambiguous",
         "events_lost",
-        "of_user_without_accept",
     ),
     "examples": ("silence",),
 }
@@ -68,15 +67,15 @@ def whole_day(name: Name, profile: pa.Table, min_shown: int) -> pa.Table:
         ranked = sorted((-count["counts"].as_py(), count["values"].as_py()) for count in counts)
         busiest = pa.scalar(ranked[0][1] if ranked else None, pa.int64())
         columns["of_busiest_user"] = pc.equal(columns["user"], busiest)
-    if name == "lifecycles" and {"user", "accepted"} <= columns.keys():
-        accepted = columns["accepted"]
-        many = profile.num_rows - accepted.null_count >= min_shown
+    if name == "events" and {"user", "shown", "accepted"} <= columns.keys():
+        shown, accepted = columns["shown"], columns["accepted"]
+        many = (pc.sum(shown).as_py() or 0) >= min_shown
         columns["accepted_of_many"] = accepted if many else pa.nulls(profile.num_rows, pa.bool_())
         users = pa.table({"user": columns["user"], "accepted": accepted.cast(pa.int8())}).group_by("user")
         counted = users.aggregate([("accepted", "count"), ("accepted", "sum")])
         never = pc.and_(pc.greater_equal(counted["accepted_count"], SEEN), pc.equal(counted["accepted_sum"], 0))
         without = pc.is_in(columns["user"], value_set=counted.filter(never)["user"].combine_chunks())
-        columns["of_user_without_accept"] = pc.if_else(pc.is_valid(accepted), without, None)
+        columns["of_user_without_accept"] = pc.if_else(shown, without, None)
     if name == "examples" and {"document", "split"} <= columns.keys():
         sides = pa.table({"document": columns["document"], "split": columns["split"].cast(pa.string())})
         counted = sides.group_by("document").aggregate([("split", "count_distinct")])

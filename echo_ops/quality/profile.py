@@ -50,6 +50,7 @@ PROFILES: dict[Name, pa.Schema] = {
             ("repeated", pa.bool_()),  # an earlier row has its event_id, document_id and seq
             ("request", pa.bool_()),
             ("shown", pa.bool_()),
+            ("accepted", pa.bool_()),  # it accepts; null where it neither shows nor accepts
             ("without_request", pa.bool_()),  # an answer to a request that names none; null for other kinds
             ("negative_position", pa.bool_()),
             ("lag_seconds", pa.float32()),  # the server's clock minus the client's
@@ -138,6 +139,7 @@ def _events(table: pa.Table) -> dict[str, Any]:
     caret, length = table["caret"], table["document_length"]
     prefix, suffix = pc.utf8_length(table["prefix"]), pc.utf8_length(table["suffix"])
     answers = pc.is_in(table["kind"], value_set=_ANSWERS)
+    shown, accepted = pc.equal(table["kind"], "shown"), pc.is_in(table["kind"], value_set=_ACCEPTED)
     lowest = pc.min_element_wise(table["seq"], caret, length)  # nulls are skipped
     return {
         "kind": _word(table["kind"], KINDS),
@@ -146,7 +148,8 @@ def _events(table: pa.Table) -> dict[str, Any]:
         "user": _hashed(table["user_id"]),
         "repeated": _repeated(table["event_id"], table["document_id"], table["seq"]),
         "request": pc.equal(table["kind"], "requested"),
-        "shown": pc.equal(table["kind"], "shown"),
+        "shown": shown,
+        "accepted": pc.if_else(pc.or_(shown, accepted), accepted, None),
         "without_request": pc.if_else(answers, pc.is_null(table["request_id"]), None),
         "negative_position": pc.less(lowest, 0),
         "hour": pc.hour(table["received_at"]),

@@ -110,6 +110,10 @@ def _events(q: Quality, _day: str) -> list[Any]:
             "warning", "shown", 0.0, "events that show a proposal",
             "acceptance cannot be judged; check that the serving model answers and clients report `shown`",
         ),
+        some(
+            "warning", "accepted_of_many", 0.0, f"events that accept, where {q.min_shown:,} or more show",
+            "clients may not send `accepted`, and the rollout judges models by it; beside a week with some, this is critical",
+        ),
         known("info", "language", 0.5, "events that name their language", "let clients send languageId"),
         share("warning", "of_busiest_user", q.max_user_share, "events by the busiest user", _ONE_USER),
     ]  # fmt: skip
@@ -148,10 +152,6 @@ def _lifecycles(q: Quality, day: str) -> list[Any]:
         share("warning", "horizon", 0.1, "requests still open at the end", "raise ECHO_HARVEST_GRACE_HOURS"),
         share("warning", "ambiguous", 0.2, "requests that can be read two ways", "let clients send edits"),
         some("warning", "shown", 0.05, "requests that got a proposal", "check that the serving model answers"),
-        some(
-            "critical", "accepted_of_many", 0.0, f"accepted proposals among {q.min_shown:,} shown or more",
-            "clients have stopped sending `accepted`; the rollout would judge models by it: find their release",
-        ),
         share_between(
             "warning", "accepted", q.min_acceptance, q.max_acceptance, "shown proposals that were accepted",
             "check that clients still report `accepted`; else compare the model's version with the days before",
