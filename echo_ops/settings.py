@@ -110,7 +110,7 @@ class Teacher(Section):
     prompt: str | None = Field(
         None,
         pattern=r"^[\w.-]+([/@][\w.-]+)?$",
-        description="prompt in MLflow's registry, `NAME@ALIAS` or `NAME/VERSION`, resolved once per run; unset: our own",
+        description="prompt in MLflow's registry, `NAME@ALIAS` or `NAME/VERSION`, resolved once a run; unset: our own",
     )
     context_characters: int = Field(2000, ge=100, description="characters of the context's tail that the teacher sees")
     max_invalid_share: Share = Field(
