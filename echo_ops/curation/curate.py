@@ -104,11 +104,11 @@ def refine(
         evaluation=evaluation_sets.shingles_of(settings.evaluation_sets),
     )
 
-    candidates: list[dict[str, Any]] = []
-    scored: list[Scores] = []
+    parts = [(CANDIDATES.empty_table(), SCORES.empty_table())]
     dropped: list[dict[str, Any]] = []
-    kept: set[str] = set()
     for batch in table.sort_by("request_id").to_batches(max_chunksize=1024):
+        candidates: list[dict[str, Any]] = []
+        scored: list[Scores] = []
         sets: dict[int, list[str]] = {}
         for lifecycle in batch.to_pylist():
             verdict = verdict_of.get(lifecycle["request_id"])
@@ -120,7 +120,6 @@ def refine(
             if isinstance(outcome, Drop):
                 dropped.append(_dropped(scores.request_id, outcome.reason, outcome.detail))
             elif row is not None and redacted is not None and verdict is not None:
-                kept.add(scores.request_id)
                 candidates.append(
                     lifecycle
                     | verdict
@@ -134,11 +133,10 @@ def refine(
                 )
         for number, signature in zip(sets, near.signatures(list(sets.values())), strict=True):
             scored[number].signature = signature
-    scores_table = score_table(scored)
-    keys = scores_table.filter(pc.is_in(scores_table["request_id"], value_set=pa.array(sorted(kept), pa.string())))
-    return Refined(
-        _table(candidates, CANDIDATES), conform(keys, KEYS, "scores"), scores_table, _table(dropped, DROPPED)
-    )
+        parts.append((_table(candidates, CANDIDATES), score_table(scored)))
+    kept, measured = (pa.concat_tables(tables) for tables in zip(*parts, strict=True))
+    keys = measured.filter(pc.is_in(measured["request_id"], value_set=kept["request_id"].combine_chunks()))
+    return Refined(kept, conform(keys, KEYS, "scores"), measured, _table(dropped, DROPPED))
 
 
 def replay(scores: pa.Table, settings: Curation) -> tuple[pa.Table, pa.Table]:

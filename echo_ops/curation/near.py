@@ -42,7 +42,7 @@ def shingles(prefix: str, lesson: str, suffix: str) -> list[str]:
 
 
 def _threes(tokens: list[str]) -> list[str]:
-    return [" ".join(three) for three in zip(tokens, tokens[1:], tokens[2:], strict=False)]
+    return list(map(" ".join, zip(tokens, tokens[1:], tokens[2:], strict=False)))
 
 
 def signatures(sets: Sequence[Sequence[str]]) -> list[bytes]:
