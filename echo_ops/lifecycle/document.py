@@ -142,11 +142,13 @@ class Document:
         caret = None
         if snapshot is not None:
             caret = snapshot.caret
-            if not text.lost and text.length in (None, snapshot.length) and (self.told or steps == 0):
+            untold = c.version[row] is None
+            same = text.length in (None, snapshot.length) and (self.told or steps == 0)
+            if not text.lost and (same or text.shows(snapshot)):
                 text.confirm(snapshot, now)
             else:
-                untold = c.version[row] is None or (text.sparse and steps == 0)
-                text.seen(snapshot, now, None, sure=False, one=None if untold else steps <= 1)
+                one = None if untold or (text.sparse and steps == 0) else steps <= 1
+                text.seen(snapshot, now, None, sure=False, one=one)
         elif not text.lost:
             caret = c.caret[row]
         gap = text.open(row, caret, now, c.user_id[row])

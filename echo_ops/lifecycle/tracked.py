@@ -42,7 +42,7 @@ class TrackedText:
         self._known.forget()
         self.lost = False
         self.length, self.caret = length, caret
-        self._view = None
+        self._view = shown
         if shown is not None:
             self._known.lay(shown.start, shown.text)
 
@@ -77,6 +77,10 @@ class TrackedText:
         if self._view is not None and caret != self._view.caret:
             self._view = None
         self.caret = caret
+
+    def shows(self, snapshot: Snapshot) -> bool:
+        """Whether the last event showed the very same, and every change is reported."""
+        return self._view == snapshot and not self.sparse
 
     def place(self, prefix: str, suffix: str, now: int) -> Snapshot:
         """A snapshot from a client that sends no offsets: it gets our own, those of the text it was first seen in."""

@@ -75,7 +75,7 @@ def keystroke(before: Snapshot, now: Snapshot) -> tuple[Edit, int, int] | None:
     Returns:
         The edit, and from where to where its start could slide without a difference in the text (a letter typed next
         to its like); the caret says that it did not. None where it was something else, or may have been: Enter behind
-        blanks, which an editor may trim, or several lines at once.
+        blanks, which an editor may trim, or lines copied.
     """
     grown = now.length - before.length
     prefix, suffix, caret, _ = now
@@ -91,20 +91,21 @@ def keystroke(before: Snapshot, now: Snapshot) -> tuple[Edit, int, int] | None:
         if (same < ANCHOR and same != before.caret) or not old.endswith(prefix[:same]):
             return None
         text = prefix[same:]
-        if ("\n" in text or "\r" in text) and (text.strip() or old[-1:] in (" ", "\t")):
+        breaks = "\n" in text or "\r" in text
+        if breaks and old[-1:] in (" ", "\t"):
             return None
         low = high = before.caret
         if text[0] == suffix[:1]:
             high += _slides_right(text, suffix)
         if text[-1] == old[-1:]:
             low -= _slides_left(text, old)
+        if breaks and high - low >= len(text) > 1 and text.strip():
+            return None
         return (before.caret, before.caret, text), low, high
     same = len(old) + grown
     if grown == 0 or same < 0 or (same < ANCHOR and same != caret) or not prefix.endswith(old[:same]):
         return None
     text = old[same:]
-    if "\n" in text or "\r" in text:
-        return None
     low = high = caret
     if text[0] == suffix[:1]:
         high += _slides_right(text, suffix)
