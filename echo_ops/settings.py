@@ -225,12 +225,14 @@ class Quality(Section):
         5, ge=1, description="users below which a day is neither compared nor compared with: it tells of persons"
     )
     drift_share: Share = Field(
-        0.1, description="a share may differ that much from the week's median, in absolute terms; beyond: warning"
+        0.05,
+        description="a share may differ that much from the week's median, and by 0.5 / √users for chance; beyond: "
+        "warning",
     )
     drift_mix: Share = Field(
-        0.25,
-        description="share of rows that may lie in other buckets (language, length, kind) than in the week; beyond: "
-        "warning",
+        0.15,
+        description="share of rows that may lie in other buckets (language, length, kind) than in the week, and "
+        "0.5 / √users for chance; beyond: warning",
     )
     drift_deviations: float = Field(
         6.0, gt=0, description="where the week itself varies more: so many of its robust deviations (1.4826 MAD)"

@@ -34,6 +34,15 @@ def built() -> FastAPI:
 
         return HTMLResponse(page(), headers=HEADERS)
 
+    @app.get("/data-docs/{day}/{path:path}", response_class=HTMLResponse)
+    def data_docs(day: str, path: str) -> HTMLResponse:
+        from echo_ops.pipeline.console import data_docs_page
+
+        text = data_docs_page(day, path)
+        if text is None:
+            return HTMLResponse("No data docs of that name are on this machine.", 404, headers=HEADERS)
+        return HTMLResponse(text, headers=HEADERS)
+
     return app
 
 

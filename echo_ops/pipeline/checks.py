@@ -58,7 +58,7 @@ def check(day: date, stage: CheckedStage, before: Sequence[Manifest], settings: 
             pa.concat_tables(profiles),
             settings.quality,
             day=day.isoformat(),
-            docs=data_docs(settings, day).parent,
+            docs=data_docs_home(settings),
             week=week,
         )
         if report.critical:
@@ -83,6 +83,11 @@ def trailing_week(lake: Lake, day: date) -> pa.Table:
     return pa.Table.from_batches(lake.read("measures", published_days), MEASURES.append(DAY))
 
 
+def data_docs_home(settings: Settings) -> Path:
+    """The folder of all days' data docs."""
+    return settings.home.absolute() / "data-docs"
+
+
 def data_docs(settings: Settings, day: date) -> Path:
     """Where a day's data docs are."""
-    return settings.home.absolute() / "data-docs" / day.isoformat()
+    return data_docs_home(settings) / day.isoformat()

@@ -7,7 +7,7 @@ that is down does not hide the other.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from typing import Any, TypeVar
 
@@ -23,6 +23,17 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
+def data_docs_page(day: str, path: str) -> str | None:
+    """An HTML page of a day's data docs, as written on this machine; None where there is none of that name."""
+    from echo_ops.pipeline.checks import data_docs_home
+
+    root = data_docs_home(load()).resolve()
+    file = (root / day / (path or "index.html")).resolve()
+    if file.suffix != ".html" or not file.is_file() or file.parent == root or not file.is_relative_to(root):
+        return None
+    return file.read_text()
+
+
 def page() -> str:
     """The page as of now, read from the lake and the ledger that the settings name. Raises nothing."""
     settings, trouble = _tried("the settings", load)
@@ -30,12 +41,14 @@ def page() -> str:
         return render({}, {}, days_trouble=trouble, rollout_trouble=trouble)
     days, days_trouble = _tried("the lake", lambda: _days(settings))
     figures, rollout_trouble = _tried("the rollout ledger", lambda: _figures(settings))
-    return render(days or {}, figures or {}, days_trouble=days_trouble, rollout_trouble=rollout_trouble)
+    docs = _tried("the data docs", lambda: _documented(settings))[0] or set()
+    return render(days or {}, figures or {}, docs, days_trouble=days_trouble, rollout_trouble=rollout_trouble)
 
 
 def render(
     days: Mapping[date, Manifest],
     figures: Mapping[str, Any],
+    docs: Collection[date] = (),
     *,
     days_trouble: str | None = None,
     rollout_trouble: str | None = None,
@@ -45,6 +58,7 @@ def render(
     Args:
         days: the published days, in any order; the newest 14 are shown.
         figures: ``Decision.figures()``; empty where there is none.
+        docs: the days whose data docs can be read here.
         days_trouble: why the days could not be read.
         rollout_trouble: why there is no decision to show.
     """
@@ -54,6 +68,8 @@ def render(
     return environment.get_template("console.html.j2").render(
         days=[_row(day, days[day]) for day in sorted(days, reverse=True)[:DAYS]],
         counts=COUNTS,
+        docs={day.isoformat() for day in docs},
+        stopped=sorted((day.isoformat() for day in docs if day not in days), reverse=True)[:DAYS],
         figures={name: _shown(value) for name, value in figures.items() if value is not None},
         days_trouble=days_trouble,
         rollout_trouble=rollout_trouble,
@@ -84,6 +100,13 @@ def _days(settings: Settings) -> dict[date, Manifest]:
     from echo_ops.pipeline.harvest import published
 
     return published(settings)
+
+
+def _documented(settings: Settings) -> set[date]:
+    from echo_ops.pipeline.checks import data_docs_home
+
+    pages = data_docs_home(settings).glob("????-??-??/index.html")
+    return {date.fromisoformat(page.parent.name) for page in pages}
 
 
 def _figures(settings: Settings) -> Mapping[str, Any]:

@@ -6,6 +6,9 @@ more. The distance of a mix is the total variation: the share of rows that would
 with what each day of the week differed from the others. An amount may leave the week's range by a factor, so that a
 week with its weekend allows the next one.
 
+The rows of one user hang together, so chance is counted in users: shares and mixes may differ by another
+0.5 / sqrt(users), the most that a standard error among so many independent users can be.
+
 A day is compared with days before it only, so that a rerun or a backfill gives the same verdict.
 """
 
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 from statistics import median
 from typing import Literal
 
@@ -100,11 +104,12 @@ def compare(name: Name, today: Week, week: Week, q: Quality) -> tuple[list[Compa
     if not today.with_users(q.drift_users).days:
         said = f"fewer than {q.drift_users} users, whose day says little"
         return [one for one in found if one], [f"shares and mixes beside the trailing week ({said})"]
+    chance = 0.5 / sqrt(_one(today, "users")[0])
     for measure in SHARES[name]:
-        found += _share(measure, _one(today, measure), week.of(measure), q)
+        found += _share(measure, _one(today, measure), week.of(measure), q, chance)
     for measure in MIXES[name]:
         (now,) = today.of(measure).values() if today.of(measure) else ({},)
-        found += [_mix(measure, now, week.of(measure), q), _vanished(measure, now, week.of(measure), q)]
+        found += [_mix(measure, now, week.of(measure), q, chance), _vanished(measure, now, week.of(measure), q)]
     return [comparison for comparison in found if comparison is not None], []
 
 
@@ -143,12 +148,14 @@ def _amount(measure: str, now: tuple[int, int], week: Mapping[str, Counts], q: Q
     return Comparison(measure, "amount", now[0], round(low, 1), round(high, 1), f"{min(values):,} to {max(values):,}")
 
 
-def _share(measure: str, now: tuple[int, int], week: Mapping[str, Counts], q: Quality) -> list[Comparison]:
+def _share(
+    measure: str, now: tuple[int, int], week: Mapping[str, Counts], q: Quality, chance: float
+) -> list[Comparison]:
     values = [count / total for one in week.values() for count, total in one.values() if total >= q.drift_rows]
     if len(values) < q.drift_days or now[1] < q.drift_rows:
         return []
     value, usual = now[0] / now[1], median(values)
-    width = max(q.drift_share, q.drift_deviations * _deviation(values))
+    width = max(q.drift_share, q.drift_deviations * _deviation(values)) + chance
     low = None if measure in RISES else round(max(0.0, usual - width), 4)
     found = [Comparison(measure, "share", value, low, round(min(1.0, usual + width), 4), f"{usual:.1%}")]
     if measure == "accepted" and now[1] >= q.min_shown:
@@ -156,12 +163,12 @@ def _share(measure: str, now: tuple[int, int], week: Mapping[str, Counts], q: Qu
     return found
 
 
-def _mix(measure: str, now: Counts, week: Mapping[str, Counts], q: Quality) -> Comparison | None:
+def _mix(measure: str, now: Counts, week: Mapping[str, Counts], q: Quality, chance: float) -> Comparison | None:
     days = [one for one in week.values() if _rows(one) >= q.drift_rows]
     if len(days) < q.drift_days or _rows(now) < q.drift_rows:
         return None
     apart = [_distance(one, days[:place] + days[place + 1 :]) for place, one in enumerate(days)]
-    high = min(1.0, max(q.drift_mix, median(apart) + q.drift_deviations * _deviation(apart)))
+    high = min(1.0, max(q.drift_mix, median(apart) + q.drift_deviations * _deviation(apart)) + chance)
     return Comparison(measure, "mix", _distance(now, days), None, round(high, 4), f"at most {max(apart):.1%}")
 
 

@@ -17,10 +17,9 @@ from echo_ops.schema.measures import MEASURES
 
 CONTEXT = (0, 100, 250, 500, 1000, 2000, 4000)
 TEXT = (0, 1, 8, 32, 128, 512)
-HOURS = (0, 4, 8, 12, 16, 20)
 
 MIXES: dict[Name, dict[str, tuple[int, ...] | None]] = {
-    "events": {"kind": None, "hour": HOURS},
+    "events": {"kind": None},
     "lifecycles": {
         "language": None,
         "close_reason": None,

@@ -11,18 +11,36 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from echo_ops.errors import UnavailableError
+from echo_ops.quality import charts
+from echo_ops.quality.expectations import Severity
 from echo_ops.quality.profile import NAMES, Name
 from echo_ops.quality.report import Report
 
 REPORT = "report.json"
+SEVERITIES = get_args(Severity)
+
+_REMOTE = re.compile(
+    r"<script\b.*?</script\s*>|<(?:link|img|iframe)\b[^>]*\b(?:href|src)\s*=\s*[\"']?(?:https?:)?//[^>]*>",
+    re.IGNORECASE | re.DOTALL,
+)
+_CLOSED = """<meta http-equiv="Content-Security-Policy"
+ content="default-src 'none'; style-src 'unsafe-inline' 'self'; img-src 'self' data:">
+<style>
+body { max-width: 72rem; margin: 0 auto; padding: 1rem; font: 15px/1.5 system-ui, sans-serif; }
+table { border-collapse: collapse; } th, td { padding: .3rem .6rem; border: 1px solid #ccc; vertical-align: top; }
+.modal, button, footer, [data-toggle], .card:has([type=radio]) { display: none; } a { color: #175cd3; }
+</style>"""
+"""Put into the pages of Great Expectations in place of what they load; the browser then refuses what is left."""
 
 
 def gx_site(folder: Path) -> dict[str, Any]:
@@ -52,6 +70,8 @@ def replacing(day_folder: Path, name: Name) -> Iterator[Path]:
         # Animated tutorials, 3.4 MB for each table and day; the pages that show them are switched off.
         for tutorial in (part / "static" / "images").glob("*.gif"):
             tutorial.unlink()
+        for page in part.rglob("*.html"):
+            page.write_text(closed(page.read_text()))
         for outdated in NAMES[NAMES.index(name) :]:
             shutil.rmtree(day_folder / outdated, ignore_errors=True)
         part.replace(day_folder / name)
@@ -62,6 +82,12 @@ def replacing(day_folder: Path, name: Name) -> Iterator[Path]:
         ) from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+def closed(page: str) -> str:
+    """A page of Great Expectations that loads nothing: without scripts and remote styles, with a few of our own."""
+    page = _REMOTE.sub("", page)
+    return page.replace("<head>", f"<head>\n{_CLOSED}", 1)
 
 
 def write(site: Path, report: Report) -> None:
@@ -84,11 +110,19 @@ def write_day(day_folder: Path, day: str) -> None:
     reports = [json.loads(file.read_text()) for name in NAMES if (file := day_folder / name / REPORT).is_file()]
     for report in reports:
         report["failures"] = [finding for finding in report["findings"] if not finding["passed"]]
-        report["page"] = next(_validation_pages(day_folder, report["name"]), f"{report['name']}/index.html")
         report["held"] = [finding for finding in report["findings"] if finding["passed"]]
+        report["pages"] = list(_validation_pages(day_folder, report["name"]))
+        report["charts"] = charts.of_table(report)
+    failures = [{**failure, "table": report["name"]} for report in reports for failure in report["failures"]]
+    failures.sort(key=lambda failure: SEVERITIES.index(failure["severity"]))
     page = Environment(loader=PackageLoader("echo_ops.quality", "."), autoescape=True, trim_blocks=True)
     text = page.get_template("day.html.j2").render(
-        day=day, reports=reports, expected=NAMES, passed=all(report["passed"] for report in reports)
+        day=day,
+        reports=reports,
+        failures=failures,
+        counts=Counter(failure["severity"] for failure in failures),
+        expected=NAMES,
+        glance=charts.glance(reports),
     )
     part = day_folder / f".index.{os.getpid()}.part"
     part.write_text(text)

@@ -56,7 +56,6 @@ PROFILES: dict[Name, pa.Schema] = {
             ("lag_seconds", pa.float32()),  # the server's clock minus the client's
             ("prefix_length", pa.int32()),  # code points, as all lengths
             ("suffix_length", pa.int32()),
-            ("hour", pa.int8()),  # of received_at, in UTC
             ("cut_prefix", pa.bool_()),  # a window of under WINDOW code points; null without prefix or caret
             ("swapped", pa.bool_()),  # see ``_swapped``
             ("prefix_overrun", pa.int32()),  # len(prefix) - caret: above 0 the prefix is longer than what is there
@@ -152,7 +151,6 @@ def _events(table: pa.Table) -> dict[str, Any]:
         "accepted": pc.if_else(pc.or_(shown, accepted), accepted, None),
         "without_request": pc.if_else(answers, pc.is_null(table["request_id"]), None),
         "negative_position": pc.less(lowest, 0),
-        "hour": pc.hour(table["received_at"]),
         "cut_prefix": _cut(prefix, caret),
         "swapped": _swapped(table),
         "lag_seconds": _seconds(table["occurred_at"], table["received_at"]),

@@ -112,7 +112,7 @@ def _events(q: Quality, _day: str) -> list[Any]:
         ),
         some(
             "warning", "accepted_of_many", 0.0, f"events that accept, where {q.min_shown:,} or more show",
-            "clients may not send `accepted`, and the rollout judges models by it; beside a week with some, this is critical",
+            "clients may not send `accepted`, by which models are judged; beside a week with some, this is critical",
         ),
         known("info", "language", 0.5, "events that name their language", "let clients send languageId"),
         share("warning", "of_busiest_user", q.max_user_share, "events by the busiest user", _ONE_USER),

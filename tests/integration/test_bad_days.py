@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 
+from echo_ops.errors import QualityError
+from echo_ops.events.load import load as load_events
+from echo_ops.lake.tables import TABLES, Lake
 from echo_ops.lifecycle.reconstruct import reconstruct
+from echo_ops.pipeline.harvest import harvest, published
 from echo_ops.quality.profile import profile
 from echo_ops.quality.report import Finding, Report
 from echo_ops.quality.validate import validate
-from echo_ops.settings import Quality
+from echo_ops.settings import Harvest, Quality, Settings
 from echo_ops.simulate.noise import Noise
 from echo_ops.simulate.simulate import simulate
 from echo_ops.simulate.workday import Scale
@@ -175,3 +181,46 @@ def test_a_bad_day_gets_its_verdict(what: str, days: list[pa.Table], week: pa.Ta
     assert columns <= {failure.column for failure in failed if failure.severity == severity}, failed
     assert all(report.passed for report in reports) == (severity != "critical"), failed
     assert all(failure.remedy for failure in failed)
+
+
+def test_a_week_through_harvest(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Good days pass in silence, a warning is told and published, a critical failure leaves all as it was."""
+    told: list[tuple[str, str]] = []
+    monkeypatch.setattr("echo_ops.pipeline.alerts.notify", lambda _, title, body: told.append((title, body)))
+    days = good_days(seed=2, days=6)
+    days[4] = without_language(days[4])
+    days[5] = swapped(days[5])
+    for number, events in enumerate(days):
+        pq.write_table(events, tmp_path / f"{number}.parquet")
+    load_events(database_url, sorted(tmp_path.glob("*.parquet")))
+    settings = Settings(home=tmp_path, harvest=Harvest(processes=1)).with_postgres(database_url)
+    on = [FIRST + timedelta(days=number) for number in range(6)]
+
+    for day in on[:4]:
+        harvest(day, settings)
+    assert told == [], told
+    notes = [note for manifest in published(settings).values() for note in manifest.notes if "wanted" in note]
+    assert [note for note in notes if "language has vanished" in note or "beside" in note] == []
+
+    harvest(on[4], settings)
+    ((title, body),) = told
+    assert (title, "typescript" in body, str(tmp_path) in body) == (f"Echo Ops: {on[4]} has 1 warning(s)", True, True)
+    assert any("typescript" in note for note in published(settings)[on[4]].notes)
+    page = (tmp_path / "data-docs" / on[4].isoformat() / "index.html").read_text()
+    assert "typescript" in page
+    first = published(settings)[on[4]]
+
+    before = {table: list(Lake(settings.lake_uri).read(table)) for table in TABLES}
+    with pytest.raises(QualityError, match="suffix moves while the prefix stands still"):
+        harvest(on[5], settings)
+    assert before == {table: list(Lake(settings.lake_uri).read(table)) for table in TABLES}
+    assert not list((tmp_path / "lake" / "_staging").rglob("*.parquet"))
+    stopped = (tmp_path / "data-docs" / on[5].isoformat() / "index.html").read_text()
+    assert "Stopped" in stopped
+
+    harvest(on[4], settings)  # the days after it do not change its verdict
+    again = published(settings)[on[4]]
+    assert (again.notes, again.hashes["measures"]) == (first.notes, first.hashes["measures"])
+    code = {line for line in days[0]["prefix"].drop_null()[0].as_py().splitlines() if len(line) > 30}
+    for file in (tmp_path / "data-docs").rglob("*.html"):
+        assert not [line for line in code if line in file.read_text()]

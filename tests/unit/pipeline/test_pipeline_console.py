@@ -91,3 +91,28 @@ def test_the_plugin_imports_nothing_heavy() -> None:
     program = f"import runpy, sys; runpy.run_path({str(PLUGIN)!r}); print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert not set(HEAVY) & set(loaded.stdout.split())
+
+
+def test_data_docs_are_linked_and_read_from_their_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ECHO_HOME", str(tmp_path))
+    page = tmp_path / "data-docs" / "2026-11-02" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text("the day")
+    (page.parent / "report.json").write_text("{}")
+    (tmp_path / "secret.html").write_text("secret")
+    (tmp_path / "data-docs" / "secret.html").write_text("secret")
+    assert console.data_docs_page("2026-11-02", "") == "the day"
+    assert console.data_docs_page("2026-11-02", "index.html") == "the day"
+    for day, path in (
+        ("2026-11-02", "../../secret.html"),
+        ("..", "secret.html"),
+        (".", "secret.html"),
+        ("2026-11-02", "report.json"),
+        ("2026-11-03", ""),
+        ("2026-11-02", str(tmp_path / "secret.html")),
+    ):
+        assert console.data_docs_page(day, path) is None
+    published, stopped = date(2026, 11, 2), date(2026, 11, 3)
+    html = console.render({published: manifest(published)}, {}, {published, stopped})
+    assert '<a href="data-docs/2026-11-02/">2026-11-02</a>' in html
+    assert 'not published:\n<a href="data-docs/2026-11-03/">' in html
