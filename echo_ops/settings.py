@@ -209,8 +209,8 @@ class Quality(Section):
     )
     max_swapped_share: Share = Field(
         0.2,
-        description="share of contexts whose text changes on the wrong side of the caret, above: critical; real "
-        "sessions have 0 to 0.7 %",
+        description="share of requests whose text changes on the wrong side of the caret, above: critical; real "
+        "sessions have 0 to 0.8 %",
     )
     max_cut_share: Share = Field(
         0.2, description="share of prefixes that are neither whole nor 500 characters long, above: critical"

@@ -21,7 +21,7 @@ SAYS: dict[str, str] = {
     "without_commit": "requests whose commit is unknown",
     "ambiguous": "requests that can be read two ways",
     "events_lost": "requests whose later events are missing",
-    "of_user_without_accept": "shown proposals of users who saw 20 or more and accepted none",
+    "of_user_without_accept": "shown proposals of users who saw 10 or more and accepted none",
     "silence": "lessons to propose nothing",
 }
 """What a share is about."""

@@ -47,8 +47,8 @@ SHARES: dict[Name, tuple[str, ...]] = {
 """Columns of truths whose share is counted."""
 
 
-SEEN = 20
-"""Shown proposals from which a user's acceptance is asked for: of those who accept a fifth, 1 % accept none of 20."""
+SEEN = 10
+"""Shown proposals from which a user's acceptance is asked for: of those who accept a quarter, 6 % accept none of 10."""
 
 
 def whole_day(name: Name, profile: pa.Table, min_shown: int) -> pa.Table:

@@ -272,12 +272,13 @@ def _cut(prefix: pa.Array, caret: pa.ChunkedArray) -> pa.Array:
 
 
 def _swapped(table: pa.Table) -> pa.Array:
-    """Whether text changed on the wrong side since the document's last event with a context.
+    """Whether text changed on the wrong side since the document's last request.
 
     Who types changes the end of the prefix and leaves the end of the suffix alone: false. With the two swapped it is
     the other way round: true. Null for a first context, where both ends changed (a jump between windows), or none.
     """
-    places = np.flatnonzero(pc.and_(pc.is_valid(table["prefix"]), pc.is_valid(table["suffix"])).to_numpy())
+    context = pc.and_(pc.is_valid(table["prefix"]), pc.is_valid(table["suffix"]))
+    places = np.flatnonzero(pc.and_(context, pc.equal(table["kind"], "requested")).to_numpy())
     documents = _encoded(table["document_id"].take(places)).indices.to_numpy()
     order = np.lexsort((table["seq"].take(places).to_numpy(), documents))
     same_document = np.diff(documents[order]) == 0

@@ -81,10 +81,10 @@ def _events(q: Quality, _day: str) -> list[Any]:
             "a client swaps prefix and suffix, or sends a stale document_length: " + clients,
         ),
         share(
-            "critical", "swapped", q.max_swapped_share, "contexts whose suffix moves while the prefix stands still",
+            "critical", "swapped", q.max_swapped_share, "requests whose suffix moves while the prefix stands still",
             "a client swaps prefix and suffix: " + clients,
         ),
-        share("warning", "swapped", 0.05, "contexts whose suffix moves while the prefix stands still",
+        share("warning", "swapped", 0.05, "requests whose suffix moves while the prefix stands still",
               "a client may swap prefix and suffix: " + clients),
         share(
             "critical", "cut_prefix", q.max_cut_share, f"prefixes cut below {WINDOW} characters",
@@ -167,7 +167,7 @@ def _lifecycles(q: Quality, day: str) -> list[Any]:
             "a client or a proxy cuts texts; the model needs the context that it will be asked with",
         ),
         within(
-            "warning", "proposal_length", 0, 4000, 0.01, "proposals of usual length, in characters",
+            "warning", "proposal_length", 0, 4000, 0.02, "proposals of usual length, in characters",
             "the serving model does not stop; check its stop tokens",
         ),
         within(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -337,12 +338,29 @@ def test_a_rerun_removes_what_was_made_from_the_replaced_table(tmp_path: Path) -
     assert json.loads((tmp_path / DAY / "lifecycles" / "report.json").read_text())["passed"] is False
 
 
-def test_the_page_of_a_day_needs_no_network(tmp_path: Path) -> None:
+def test_the_pages_of_a_day_need_no_network(tmp_path: Path) -> None:
     check("events", good_events(), tmp_path)
-    page = (tmp_path / DAY / "index.html").read_text()
-    assert "http://" not in page
-    assert "https://" not in page
-    assert "<script" not in page
+    day = (tmp_path / DAY / "index.html").read_text()
+    assert "http://" not in day
+    assert "https://" not in day
+    loads = re.compile(r"<script|@import|<(?:link|img|iframe|source)[^>]*(?:href|src)=[^>]*//", re.IGNORECASE)
+    for page in (tmp_path / DAY).rglob("*.html"):
+        assert not loads.search(page.read_text())
+        assert "default-src 'none'" in page.read_text()
+
+
+def test_the_same_measures_from_any_shards() -> None:
+    table = profile("lifecycles", good_lifecycles())
+    shards = pa.concat_tables([table.slice(11), table.slice(0, 11)])
+    first, second = (validate("lifecycles", rows, Quality(), day=DAY, docs=None) for rows in (table, shards))
+    assert first.measures.equals(second.measures)
+    counted = {(row["measure"], row["bucket"]): (row["count"], row["total"]) for row in first.measures.to_pylist()}
+    assert counted["rows", ""] == (40, 1)
+    assert counted["users", ""] == (4, 1)
+    assert counted["accepted", ""] == (14, 40)
+    assert counted["language", "python"] == (40, 40)
+    assert counted["prefix_length", "500–999"] == (40, 40)
+    assert counted["committed_length", "0"] == counted["committed_length", "1–7"] == (20, 40)
 
 
 def test_pages_that_cannot_be_written_are_said(tmp_path: Path) -> None:
