@@ -72,8 +72,8 @@ class Harvest(Section):
     policy: Literal["default", "strict"] = Field("default", description="when a gap closes; see docs/concepts")
     consent: Consent = Field(
         "opt_out",
-        description="whose events are read: opt_out, of all but those who withdrew (`echo.consents`), as clients report "
-        "only for users who agreed; opt_in, of those alone who consented there",
+        description="whose events are read: opt_out, of all but those who withdrew (`echo.consents`), as clients "
+        "report only for users who agreed; opt_in, of those alone who consented there",
     )
 
 
