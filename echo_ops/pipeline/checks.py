@@ -45,29 +45,21 @@ def check(day: date, stage: CheckedStage, before: Sequence[Manifest], settings: 
 
     lake = Lake(settings.lake_uri)
     week = trailing_week(lake, day)
-    measures: list[pa.Table] = []
-    warnings: list[str] = []
-    notes: list[str] = []
+    reports = []
     for table in CHECKED[stage]:
-        profiles = [
-            lake.staged(day, f"{table}_profile", manifest.shard or 0, manifest.hashes[f"{table}_profile"])
-            for manifest in before
-        ]
-        report = validate(
-            table,
-            pa.concat_tables(profiles),
-            settings.quality,
-            day=day.isoformat(),
-            docs=data_docs_home(settings),
-            week=week,
-        )
-        if report.critical:
-            lake.discard_staged(day)  # users' code is not kept for a day that goes no further
+        names = f"{table}_profile"
+        profiles = [lake.staged(day, names, manifest.shard or 0, manifest.hashes[names]) for manifest in before]
+        rows = pa.concat_tables(profiles)
+        docs = data_docs_home(settings)
+        reports.append(validate(table, rows, settings.quality, day=day.isoformat(), docs=docs, week=week))
+    if not all(report.passed for report in reports):
+        lake.discard_staged(day)  # users' code is not kept for a day that goes no further
+    for report in reports:
         report.raise_if_critical()
-        measures.append(report.measures)
-        warnings += [str(warning) for warning in report.warnings]
-        notes += [str(failure) for failure in report.failures]
-    staged = lake.stage(day, "measures", _SHARDS[stage], pa.concat_tables(measures))
+    warnings = [str(warning) for report in reports for warning in report.warnings]
+    notes = [str(failure) for report in reports for failure in report.failures]
+    measures = pa.concat_tables([report.measures for report in reports])
+    staged = lake.stage(day, "measures", _SHARDS[stage], measures)
     where = data_docs(settings, day) / "index.html"
     log.info("%s: %s passed with %d warning(s); see %s", day, " and ".join(CHECKED[stage]), len(warnings), where)
     if warnings:

@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -38,7 +38,7 @@ _CLOSED = """<meta http-equiv="Content-Security-Policy"
 <style>
 body { max-width: 72rem; margin: 0 auto; padding: 1rem; font: 15px/1.5 system-ui, sans-serif; }
 table { border-collapse: collapse; } th, td { padding: .3rem .6rem; border: 1px solid #ccc; vertical-align: top; }
-.modal, button, footer, [data-toggle], .card:has([type=radio]) { display: none; } a { color: #175cd3; }
+.modal, button, footer, [data-toggle], .card:has([type=radio]) { display: none !important; } a { color: #175cd3; }
 </style>"""
 """Put into the pages of Great Expectations in place of what they load; the browser then refuses what is left."""
 
@@ -103,13 +103,21 @@ def _validation_pages(day_folder: Path, name: str) -> Iterator[str]:
         yield page.relative_to(day_folder).as_posix()
 
 
+def _once(failures: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without the warnings of what has failed critically already; the most severe come first."""
+    said: dict[tuple[str | None, str], dict[str, Any]] = {}
+    for failure in failures:
+        said.setdefault((failure["column"], failure["says"]), failure)
+    return list(said.values())
+
+
 def write_day(day_folder: Path, day: str) -> None:
     """Write the page of a day anew, from the reports that are there."""
     from jinja2 import Environment, PackageLoader
 
     reports = [json.loads(file.read_text()) for name in NAMES if (file := day_folder / name / REPORT).is_file()]
     for report in reports:
-        report["failures"] = [finding for finding in report["findings"] if not finding["passed"]]
+        report["failures"] = _once(finding for finding in report["findings"] if not finding["passed"])
         report["held"] = [finding for finding in report["findings"] if finding["passed"]]
         report["pages"] = list(_validation_pages(day_folder, report["name"]))
         report["charts"] = charts.of_table(report)
