@@ -5,7 +5,7 @@
     │   └── SchemaError       a table lacks a column or has it in another type
     ├── QualityError          a critical expectation failed; the day is not published
     ├── UnavailableError      a server or a store does not answer; worth a retry
-    │   └── TeacherError      the teacher is gone, or answers outside its choices
+    │   └── TeacherError      a teacher or a student is gone, or gives no valid answers
     ├── BudgetError           a limit that somebody set on purpose was reached
     └── TrainingError         training stopped; nothing was registered
 
@@ -38,7 +38,7 @@ class UnavailableError(EchoError):
 
 
 class TeacherError(UnavailableError):
-    """The teacher is gone, or answers outside its choices."""
+    """A teacher or a student is gone, or gives no valid answers."""
 
 
 class BudgetError(EchoError):

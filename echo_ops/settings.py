@@ -13,7 +13,7 @@ import math
 import os
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -77,24 +77,24 @@ class Harvest(Section):
     )
 
 
-class Teacher(Section):
-    """Who marks where the user's intent ends."""
+class ModelServer(Section):
+    """A model behind an OpenAI-compatible URL, such as vLLM's."""
 
-    url: str | None = Field(
-        None,
-        description="OpenAI-compatible base URL of the teacher, e.g. http://host:8000/v1; unset: tree-sitter alone",
-    )
+    role: ClassVar[str]
+    """What errors call it; in capitals, as in its variables: ``ECHO_<ROLE>_URL``."""
+
+    url: str | None = Field(None, description="OpenAI-compatible base URL, e.g. http://host:8000/v1")
     model: str | None = Field(None, description="model name at that URL; unset: the only one that it serves")
-    api_key: SecretStr | None = Field(None, description="bearer token for the teacher's URL")
+    api_key: SecretStr | None = Field(None, description="bearer token for that URL")
     concurrency: int = Field(64, ge=1, le=1024, description="requests in flight")
-    timeout: float = Field(60.0, gt=0, description="seconds before a request to the teacher is given up and retried")
+    timeout: float = Field(60.0, gt=0, description="seconds before a request is given up and retried")
     retries: int = Field(
         4, ge=0, description="tries after the first, on 429, 5xx, broken connections and timeouts; waits double"
     )
     patience: float = Field(
         300.0,
         ge=0,
-        description="seconds that a teacher which has answered before is waited for when it is gone; it may restart",
+        description="seconds that a server which has answered before is waited for when it is gone; it may restart",
     )
     max_requests: int | None = Field(
         None,
@@ -105,6 +105,21 @@ class Teacher(Section):
     max_tokens: int | None = Field(
         None, ge=0, description="the same in prompt and output tokens; what is in flight then is still paid for"
     )
+    max_invalid_share: Share = Field(
+        0.05,
+        description="share of questions without a valid answer that are passed over; above, the server is not trusted",
+    )
+
+
+class Teacher(ModelServer):
+    """Who marks where the user's intent ends."""
+
+    role = "teacher"
+
+    url: str | None = Field(
+        None,
+        description="OpenAI-compatible base URL of the teacher, e.g. http://host:8000/v1; unset: tree-sitter alone",
+    )
     price_input: float = Field(0.0, ge=0, description="price of a million prompt tokens, for reports; 0: not shown")
     price_output: float = Field(0.0, ge=0, description="price of a million output tokens, for reports")
     prompt: str | None = Field(
@@ -113,9 +128,20 @@ class Teacher(Section):
         description="prompt in MLflow's registry, `NAME@ALIAS` or `NAME/VERSION`, resolved once a run; unset: our own",
     )
     context_characters: int = Field(2000, ge=100, description="characters of the context's tail that the teacher sees")
-    max_invalid_share: Share = Field(
-        0.05,
-        description="share of questions without a valid answer that are dropped; above, the teacher is not trusted",
+
+
+class Student(ModelServer):
+    """The model that serves now: how likely it finds a lesson already."""
+
+    role = "student"
+
+    url: str | None = Field(
+        None,
+        description="base URL of vLLM with the model that serves now, e.g. http://host:8001/v1; unset: lessons are not "
+        "scored under a student",
+    )
+    tokenizer: str | None = Field(
+        None, description="path or hub id of its tokenizer; unset: the base model's, as fine-tuning keeps it"
     )
 
 
@@ -142,10 +168,10 @@ class Curation(Section):
     )
     min_unknown_names: int = Field(2, ge=1, description="names from nowhere below which no lesson is dropped for them")
     min_student_nats: float | None = Field(
-        None, ge=0, description="nats a character under the student below which a lesson is too easy; unset: not asked"
+        None, ge=0, description="nats a character under the student below which a lesson is too easy; unset: none is"
     )
     max_student_nats: float | None = Field(
-        None, ge=0, description="nats a character under the student above which a lesson is too hard; unset: not asked"
+        None, ge=0, description="nats a character under the student above which a lesson is too hard; unset: none is"
     )
     near_duplicate: Share | None = Field(
         0.8,
@@ -361,6 +387,7 @@ class Settings(BaseSettings):
     lake: Lake = Lake()
     harvest: Harvest = Harvest()
     teacher: Teacher = Teacher()
+    student: Student = Student()
     curation: Curation = Curation()
     quality: Quality = Quality()
     training: Training = Training()
@@ -406,6 +433,7 @@ class Settings(BaseSettings):
                 "mlflow": True,
                 "airflow": True,
                 "teacher": {"api_key"},
+                "student": {"api_key"},
                 "harvest": {"processes"},
             }
         )

@@ -37,7 +37,7 @@ class RefinedFile:
     dropped: dict[str, int]
     teacher: str
     notes: tuple[str, ...]
-    usage: dict[str, str]  # what the teacher has cost, in words
+    usage: dict[str, str]  # what teacher and student have cost, in words
 
 
 def reconstruct_file(
@@ -131,17 +131,18 @@ def refine_file(
 
     Args:
         consents: Parquet file of CONSENTS; the teacher sees no row of a user who withdrew.
-        student: Parquet file of STUDENT, how likely a student finds the lessons.
-        cache: folder of the teacher's answers; None: below the lake.
-        on_step: called with ``judge`` or ``curate``, lifecycles done and lifecycles in all.
+        student: Parquet file of STUDENT, how likely a student finds the lessons; None: the one that is served is asked,
+            where there is one.
+        cache: folder of the answers of teacher and student; None: below the lake.
+        on_step: called with ``judge``, ``score`` or ``curate``, lifecycles done and lifecycles in all.
 
     Raises:
         InputError: the file lacks a column or is no Parquet; nothing is written.
-        TeacherError: the teacher is gone; nothing is written, but what was answered is in the cache.
-        BudgetError: the teacher's budget is used up; likewise.
+        TeacherError: the teacher or the student is gone; nothing is written, but what was answered is in the cache.
+        BudgetError: the budget of either is used up; likewise.
     """
     from echo_ops.curation import curate
-    from echo_ops.pipeline import teaching
+    from echo_ops.pipeline import scoring, teaching
     from echo_ops.teacher.judge import judge
 
     tell = on_step or (lambda _step, _done, _all: None)
@@ -156,10 +157,12 @@ def refine_file(
     said = None if consents is None else conform(_read(consents), CONSENTS, str(consents))
     scored = None if student is None else conform(_read(student), STUDENT, str(student))
     withdrawn = pa.array(sorted(curate.withdrawn(said)) if said is not None else [], pa.string())
+    agreed = rows.filter(pc.invert(pc.is_in(rows["user_id"], value_set=withdrawn)))
     teacher = teaching.of_file(settings, cache)
-    verdicts = judge(
-        rows.filter(pc.invert(pc.is_in(rows["user_id"], value_set=withdrawn))), teacher, partial(tell, "judge")
-    )
+    scorer = scoring.of_file(settings, cache) if scored is None else None
+    verdicts = judge(agreed, teacher, partial(tell, "judge"))
+    if scorer:
+        scored = scorer.score(agreed, verdicts, partial(tell, "score"))
     tell("curate", 0, rows.num_rows)
     refined = curate.refine(rows, verdicts, settings.curation, student=scored, consents=said)
     selection = curate.select(refined.keys, settings.curation)
@@ -175,7 +178,8 @@ def refine_file(
         dict(sorted(counts.items())),
         teacher.name,
         tuple(selection.notes),
-        teaching.figures(teacher.usage, settings.teacher),
+        teaching.figures(teacher.usage, settings.teacher)
+        | (teaching.figures(scorer.student.usage, settings.student) if scorer else {}),
     )
 
 

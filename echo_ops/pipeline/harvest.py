@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 
 from echo_ops.errors import InputError, QualityError
 from echo_ops.lake.tables import Lake, batches_of
-from echo_ops.pipeline import teaching
+from echo_ops.pipeline import scoring, teaching
 from echo_ops.pipeline.checks import check
 from echo_ops.pipeline.database import database
 from echo_ops.pipeline.extract import extract, plan
@@ -54,7 +54,8 @@ CURATED = ("examples", "examples_profile", "dropped")
 def judge(
     day: date, extracted: Manifest, settings: Settings, progress: Callable[[int], None] | None = None
 ) -> Manifest:
-    """Ask the teacher where each intent ends, and apply every rule that looks at one row alone.
+    """Ask the teacher where each intent ends, a student how likely it finds the lesson, where one is served, and apply
+    every rule that looks at one row alone.
 
     Args:
         progress: told how many of the shard's lifecycles are judged.
@@ -64,14 +65,15 @@ def judge(
 
     lake = Lake(settings.lake_uri)
     shard = _shard(extracted)
-    teacher = teaching.of_day(day, settings, extracted.versions)
+    teacher, scorer = teaching.of_day(day, settings, extracted.versions), scoring.of_day(day, settings)
     tell = progress or (lambda _done: None)
     verdicts = done = 0
     dropped: dict[str, int] = {}
     with lake.staging(day, shard, JUDGED) as staging:
         for lifecycles in lake.staged_parts(day, "lifecycles", shard, extracted.hashes["lifecycles"]):
             said = judge_rows(lifecycles, teacher, _from(done, tell))
-            refined = curate.refine(lifecycles, said, settings.curation)
+            scored = scorer.score(lifecycles, said) if scorer else None
+            refined = curate.refine(lifecycles, said, settings.curation, student=scored)
             staging.write("verdicts", said)
             staging.write("scores", refined.scores)
             staging.write("candidates", refined.candidates)
@@ -89,7 +91,7 @@ def judge(
         rows={"verdicts": verdicts},
         dropped=dropped,
         hashes=staging.hashes,
-        notes=(f"teacher: {teacher.name}",),
+        notes=(f"teacher: {teacher.name}", *([f"student: {scorer.student.name}"] if scorer else [])),
     )
 
 
@@ -157,11 +159,12 @@ def publish(
         "dropped": curated,
         "measures": checked,
     }
-    spent = teaching.spent(day, settings)
+    spent, spent_on_student = teaching.spent(day, settings), scoring.spent(day, settings)
     counts = [manifest.rows for manifests in (extracted, judged, curated) for manifest in manifests]
-    rows = add([*counts, teaching.rows(spent)])
+    rows = add([*counts, teaching.rows(spent, "teacher"), teaching.rows(spent_on_student, "student")])
     noted = [note for manifests in (checked, judged, curated) for manifest in manifests for note in manifest.notes]
-    notes = _unique([*noted, *teaching.notes(spent, settings.teacher)])
+    costs = [*teaching.notes(spent, settings.teacher), *teaching.notes(spent_on_student, settings.student)]
+    notes = _unique([*noted, *costs])
     summary = Manifest(
         "harvest",
         day.isoformat(),

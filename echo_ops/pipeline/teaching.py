@@ -7,8 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from echo_ops.settings import Settings
-from echo_ops.settings import Teacher as TeacherSettings
+from echo_ops.settings import ModelServer, Settings
 from echo_ops.teacher.usage import Usage
 
 if TYPE_CHECKING:
@@ -59,44 +58,45 @@ def spent(day: date, settings: Settings) -> Usage:
     return Ledger(_place(day, settings)).total()
 
 
-def rows(usage: Usage) -> dict[str, int]:
-    """What a teacher has cost, for a manifest; empty where nobody was asked."""
+def rows(usage: Usage, role: str) -> dict[str, int]:
+    """What a teacher or a student has cost, for a manifest; empty where nobody was asked."""
     counted = {
-        "teacher_requests": usage.requests,
-        "teacher_prompt_tokens": usage.prompt_tokens,
-        "teacher_cached_prompt_tokens": usage.cached_prompt_tokens,
-        "teacher_output_tokens": usage.output_tokens,
+        f"{role}_requests": usage.requests,
+        f"{role}_prompt_tokens": usage.prompt_tokens,
+        f"{role}_cached_prompt_tokens": usage.cached_prompt_tokens,
+        f"{role}_output_tokens": usage.output_tokens,
     }
     return counted if usage.requests else {}
 
 
-def notes(usage: Usage, settings: TeacherSettings) -> list[str]:
+def notes(usage: Usage, settings: ModelServer) -> list[str]:
     """The same in words; empty where nobody was asked."""
     if not usage.requests:
         return []
     said = (
-        f"the teacher has cost {usage.requests:,} requests, {usage.prompt_tokens:,} prompt tokens "
+        f"the {settings.role} has cost {usage.requests:,} requests, {usage.prompt_tokens:,} prompt tokens "
         f"({usage.cached_prompt_tokens:,} of them in its server's cache) and {usage.output_tokens:,} output tokens"
     )
     cost = usage.cost(settings)
     return [said if cost is None else f"{said}: {cost:,.2f}"]
 
 
-def figures(usage: Usage, settings: TeacherSettings) -> dict[str, str]:
-    """What a teacher has cost, in words, for a table; empty where nobody was asked."""
+def figures(usage: Usage, settings: ModelServer) -> dict[str, str]:
+    """What a teacher or a student has cost, in words, for a table; empty where nobody was asked."""
     if not usage.requests and not usage.cached:
         return {}
+    of = f"of the {settings.role}"
     shown = {
-        "requests to the teacher": f"{usage.requests:,}",
-        "  of these retries": f"{usage.retries:,}",
-        "answers from the cache": f"{usage.cached:,}",
-        "answers refused": f"{usage.refused:,}",
-        "prompt tokens": f"{usage.prompt_tokens:,}",
-        "  of these in the server's prefix cache": f"{usage.cached_prompt_tokens:,}",
-        "output tokens": f"{usage.output_tokens:,}",
+        f"requests to the {settings.role}": f"{usage.requests:,}",
+        f"  {of}'s retries": f"{usage.retries:,}",
+        f"answers {of} from the cache": f"{usage.cached:,}",
+        f"answers {of} refused": f"{usage.refused:,}",
+        f"prompt tokens {of}": f"{usage.prompt_tokens:,}",
+        f"  {of}'s in its server's prefix cache": f"{usage.cached_prompt_tokens:,}",
+        f"output tokens {of}": f"{usage.output_tokens:,}",
     }
     cost = usage.cost(settings)
-    return shown if cost is None else {**shown, "cost": f"{cost:,.2f}"}
+    return shown if cost is None else {**shown, f"cost {of}": f"{cost:,.2f}"}
 
 
 def _place(day: date, settings: Settings) -> str:

@@ -33,7 +33,7 @@ SCORES = pa.schema(
         pa.field("secret", pa.bool_()),  # the lesson holds one
         pa.field("personal_data", pa.bool_()),
         pa.field("evaluation_overlap", pa.float64()),  # share of the lesson's shingles that a static set holds
-        pa.field("student_nats", pa.float64()),  # per character of the lesson, under the student
+        pa.field("student_nats", pa.float64()),  # per character of the lesson and its end, under the student
         pa.field("commit_key", pa.string()),  # equal: the same commit
         pa.field("content_key", pa.string()),  # equal: the same lesson in the same context
         pa.field("signature", pa.binary()),  # MinHash of context and lesson
@@ -46,7 +46,8 @@ STUDENT = pa.schema(
         pa.field("nats_per_character", pa.float64(), nullable=False),
     ]
 )
-"""What a student makes of lessons: written by whoever serves it, read by curation. Nats, not bits."""
+"""What a student makes of lessons: written by ``pipeline.scoring`` or whoever serves it, read by curation. Nats of the
+lesson and its end token, by characters, of which the end is one."""
 
 CONSENTS = pa.schema(
     [

@@ -1,4 +1,4 @@
-"""What may be spent on a teacher, in requests and tokens, by several shards together.
+"""What may be spent on a teacher or a student, in requests and tokens, by several shards together.
 
 Each spender keeps a small file beside the answers: what it has spent, and what it has reserved to spend next. It
 reserves by writing first and then adding up all files; of two that reserve at the same time at least one sees both,
@@ -17,7 +17,7 @@ from dataclasses import asdict
 from random import Random
 
 from echo_ops.errors import BudgetError
-from echo_ops.settings import Teacher as TeacherSettings
+from echo_ops.settings import ModelServer
 from echo_ops.teacher.store import Store
 from echo_ops.teacher.usage import Usage
 
@@ -30,7 +30,7 @@ TRIES = 5
 """Times that a reservation is tried while others hold what is left."""
 
 ENDING = ".spent.json"
-LIMITS = {"requests": "ECHO_TEACHER_MAX_REQUESTS", "tokens": "ECHO_TEACHER_MAX_TOKENS"}
+LIMITS = ("requests", "tokens")
 
 Amounts = dict[str, int]  # "requests" and "tokens"
 
@@ -67,7 +67,7 @@ class Ledger:
                 entry = json.loads(content.to_pybytes()) if content else {}
                 yield Usage(**entry["usage"]), entry["reserved"]
             except (ValueError, KeyError, TypeError):
-                logger.warning("teacher budget: %s/%s cannot be read and is passed over", self._store.place, name)
+                logger.warning("budget: %s/%s cannot be read and is passed over", self._store.place, name)
 
 
 class Budget:
@@ -81,13 +81,14 @@ class Budget:
 
     def __init__(
         self,
-        settings: TeacherSettings,
+        settings: ModelServer,
         usage: Usage,
         ledger: Ledger | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         limits = {"requests": settings.max_requests, "tokens": settings.max_tokens}
         self._limits = {kind: limit for kind, limit in limits.items() if limit is not None}
+        self._role = settings.role
         self._usage, self._ledger, self._sleep = usage, ledger, sleep
         self._allowed = dict.fromkeys(LIMITS, 0) if ledger else dict(self._limits)
 
@@ -141,6 +142,6 @@ class Budget:
     def _used_up(self, kind: str) -> BudgetError:
         here = f", {self._spent(kind)} of them here" if self._ledger else ""
         return BudgetError(
-            f"teacher: the budget of {self._limits[kind]} {kind} is used up{here}; answers so far are kept; raise "
-            f"{LIMITS[kind]} and run again"
+            f"{self._role}: the budget of {self._limits[kind]} {kind} is used up{here}; answers so far are kept; raise "
+            f"ECHO_{self._role.upper()}_MAX_{kind.upper()} and run again"
         )

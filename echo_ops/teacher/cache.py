@@ -11,8 +11,9 @@ import hashlib
 import logging
 import re
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,9 +29,11 @@ MANY = 32
 LARGE = 1_000_000
 """Answers of a merged file at most, about 60 MB; a file that has half of it is not merged again."""
 
+KEY = pa.field("key", pa.binary(32), nullable=False)  # sha256 of what was asked
+
 KEPT = pa.schema(
     [
-        pa.field("key", pa.binary(32), nullable=False),  # sha256 of what was asked
+        KEY,
         pa.field("cut", pa.string()),  # the choices as the model wrote them; both null: refused
         pa.field("cut_probability", pa.float64()),
         pa.field("verdict", pa.string()),
@@ -54,35 +57,50 @@ class Reply:
         return self.cut is None or self.verdict is None
 
 
+KEPT_SCORES = pa.schema([KEY, pa.field("nats", pa.float64())])
+
 REFUSED = Reply(None, None, None, None)
 
 
-def folder(root: str | Path, model: str, prompt_version: str) -> str:
-    """Where the answers of a model to a version of the prompts lie below ``root``."""
+def folder(root: str | Path, model: str, version: str) -> str:
+    """Where the answers of a model lie below ``root``; ``version``: of its prompts, say."""
     # the readable part is for people; the hash keeps apart what it makes equal
-    digest = hashlib.sha256(f"{model}\0{prompt_version}".encode()).hexdigest()[:8]
-    readable = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{model}-{prompt_version}").strip("-")[:80]
+    digest = hashlib.sha256(f"{model}\0{version}".encode()).hexdigest()[:8]
+    readable = re.sub(r"[^A-Za-z0-9.-]+", "-", f"{model}-{version}").strip("-")[:80]
     return f"{str(root).rstrip('/')}/{readable}-{digest}"
 
 
-class AnswerCache:
-    """The answers of one model to one version of the prompts.
+@dataclass(frozen=True, slots=True)
+class Score:
+    """How likely a student found a text."""
+
+    nats: float | None  # of all its tokens together; None where the server could not take it
+
+
+R = TypeVar("R", Reply, Score)
+
+
+class Cache(Generic[R]):
+    """What one model answered, of one kind.
 
     Args:
         root: folder or object-store URI of the cache.
         model: name of the model.
-        prompt_version: version of the prompts.
+        version: of what else an answer depends on beside its key.
 
     Raises:
         UnavailableError: from every method, when the place cannot be read or written.
     """
 
-    def __init__(self, root: str | Path, model: str, prompt_version: str) -> None:
-        self._store = Store(folder(root, model, prompt_version))
+    kind: ClassVar[type[Any]]
+    kept: ClassVar[pa.Schema]
 
-    def load(self, keys: Set[bytes]) -> dict[bytes, Reply]:
+    def __init__(self, root: str | Path, model: str, version: str) -> None:
+        self._store = Store(folder(root, model, version))
+
+    def load(self, keys: Set[bytes]) -> dict[bytes, R]:
         """The answers to those of ``keys`` that are known; a file that cannot be read is passed over and said so."""
-        known: dict[bytes, Reply] = {}
+        known: dict[bytes, R] = {}
         if not keys:
             return known
         wanted = pc.field("key").isin(pa.array(sorted(keys), pa.binary(32)))
@@ -93,24 +111,15 @@ class AnswerCache:
                 read.add(name)
                 for row in table.to_pylist() if table else ():
                     key = row.pop("key")
-                    known[key] = Reply(**row)
+                    known[key] = self.kind(**row)
         return known
 
-    def keep(self, replies: Mapping[bytes, Reply]) -> None:
+    def keep(self, replies: Mapping[bytes, R]) -> None:
         """Add answers; nothing is written when there are none."""
         if not replies:
             return
-        rows = [
-            {
-                "key": key,
-                "cut": reply.cut,
-                "cut_probability": reply.cut_probability,
-                "verdict": reply.verdict,
-                "verdict_probability": reply.verdict_probability,
-            }
-            for key, reply in sorted(replies.items())
-        ]
-        self._write(pa.Table.from_pylist(rows, schema=KEPT))
+        rows = [{"key": key, **asdict(replies[key])} for key in sorted(replies)]
+        self._write(pa.Table.from_pylist(rows, schema=self.kept))
         if len(names := self._store.names(".parquet")) > MANY:
             self._merge(names)
 
@@ -141,10 +150,10 @@ class AnswerCache:
         if content is None:
             return None  # merged with others in the meantime
         try:
-            return pq.read_table(pa.BufferReader(content), schema=KEPT, filters=wanted)
+            return pq.read_table(pa.BufferReader(content), schema=self.kept, filters=wanted)
         except (pa.ArrowInvalid, OSError) as error:
             logger.warning(
-                "teacher cache: %s/%s cannot be read (%s) and is passed over; remove it",
+                "cache of answers: %s/%s cannot be read (%s) and is passed over; remove it",
                 self._store.place,
                 name,
                 type(error).__name__,
@@ -158,3 +167,15 @@ class AnswerCache:
         name = f"{hashlib.sha256(content).hexdigest()[:16]}.parquet"
         self._store.write(name, content)
         return name
+
+
+class AnswerCache(Cache[Reply]):
+    """A teacher's answers to one version of the prompts."""
+
+    kind, kept = Reply, KEPT
+
+
+class ScoreCache(Cache[Score]):
+    """A student's scores."""
+
+    kind, kept = Score, KEPT_SCORES

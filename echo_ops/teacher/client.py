@@ -16,6 +16,7 @@ from itertools import chain, islice
 from typing import Any
 
 from echo_ops.errors import TeacherError, UnavailableError
+from echo_ops.settings import ModelServer
 from echo_ops.settings import Teacher as TeacherSettings
 from echo_ops.teacher.budget import Budget, Ledger
 from echo_ops.teacher.cache import REFUSED, AnswerCache, Reply
@@ -263,21 +264,23 @@ def _probability(said: str, choices: Sequence[str], tokens: Iterable[dict[str, A
     return math.exp(min(0.0, total)) if spelt == said else None
 
 
-def served_model(settings: TeacherSettings) -> str:
-    """The name of the only model that the teacher's URL serves.
+def served_model(settings: ModelServer) -> tuple[str, str]:
+    """The model that is asked, or the only one that the URL serves: its name, and the place it was read from.
 
     Raises:
-        TeacherError: the server does not answer, or serves none or several.
+        TeacherError: the server does not answer, or does not serve the model, or several and none is named.
     """
 
-    async def listed() -> tuple[list[str], str]:
+    async def listed() -> tuple[dict[str, str], str]:
         async with Endpoint(settings, Usage()) as endpoint:
-            return sorted(await endpoint.models()), endpoint.place
+            return await endpoint.models(), endpoint.place
 
     models, place = asyncio.run(listed())
-    if len(models) != 1:
+    name = settings.model or next(iter(models), "")
+    if name not in models or not (settings.model or len(models) == 1):
+        wanted = f"{settings.model} is wanted; change" if settings.model else "1 is wanted; name it in"
         raise TeacherError(
-            f"teacher at {place} serves {len(models)} models ({', '.join(models) or 'none'}), "
-            "1 is wanted; name it in ECHO_TEACHER_MODEL"
+            f"{settings.role} at {place} serves {len(models)} models ({', '.join(sorted(models)) or 'none'}), "
+            f"{wanted} ECHO_{settings.role.upper()}_MODEL"
         )
-    return models[0]
+    return name, models[name]

@@ -35,7 +35,7 @@ def connect(
     from echo_ops.teacher.cache import AnswerCache, folder
     from echo_ops.teacher.client import VllmTeacher, served_model
 
-    model, prompts = settings.model or served_model(settings), prompts or built_in()
+    model, prompts = settings.model or served_model(settings)[0], prompts or built_in()
     if cache is None:
         return VllmTeacher(settings, model, prompts)
     ledger = Ledger(folder(cache, model, prompts.version)) if shares_budget else None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from echo_ops.errors import TeacherError
-from echo_ops.settings import Teacher as TeacherSettings
+from echo_ops.settings import ModelServer
 from echo_ops.teacher.breaker import Breaker, GoneError
 from echo_ops.teacher.budget import Budget
 from echo_ops.teacher.usage import Usage
@@ -55,12 +55,12 @@ class Endpoint:
     """The URL, with connections that are kept while the context is open; any number of requests at a time.
 
     Args:
-        settings: section ``teacher``, with a URL.
+        settings: section ``teacher`` or ``student``, with a URL.
         usage: what is spent is counted here.
         budget: asked before each request; None: without limits.
     """
 
-    def __init__(self, settings: TeacherSettings, usage: Usage, budget: Budget | None = None) -> None:
+    def __init__(self, settings: ModelServer, usage: Usage, budget: Budget | None = None) -> None:
         self._settings, self._usage = settings, usage
         self._budget = budget or Budget(settings.model_copy(update={"max_requests": None, "max_tokens": None}), usage)
         self._breaker = Breaker(settings.patience)
@@ -88,9 +88,10 @@ class Endpoint:
         assert self._session is not None
         await self._session.close()
 
-    async def models(self) -> list[str]:
-        """The names of the models that are served."""
-        return [str(model["id"]) for model in (await self._request("GET", "models", None))["data"]]
+    async def models(self) -> dict[str, str]:
+        """The models that are served, by name: the place that each was read from, or its name where none is told."""
+        listed = (await self._request("GET", "models", None))["data"]
+        return {str(model["id"]): str(model.get("root") or model["id"]) for model in listed}
 
     async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer to a request, such as ``chat/completions``.
@@ -182,13 +183,15 @@ class Endpoint:
         return longest * (1 - self._chance.random() / 2)
 
     def _gone(self, cause: str, status: int | None = None) -> TeacherError:
-        key = "check ECHO_TEACHER_API_KEY"
-        remedies = {401: key, 403: key, 404: "check ECHO_TEACHER_URL and ECHO_TEACHER_MODEL"}
-        remedy = remedies.get(status or 0, "start it, lower ECHO_TEACHER_CONCURRENCY or raise ECHO_TEACHER_TIMEOUT")
+        role = self._settings.role
+        ours = f"ECHO_{role.upper()}"
+        key = f"check {ours}_API_KEY"
+        remedies = {401: key, 403: key, 404: f"check {ours}_URL and {ours}_MODEL"}
+        remedy = remedies.get(status or 0, f"start it, lower {ours}_CONCURRENCY or raise {ours}_TIMEOUT")
         waited = f"after {self._settings.retries} retries"
         if self._breaker.answered:
             waited += f" and up to {self._settings.patience:g} s of patience"
-        return TeacherError(f"teacher at {self.place} {cause} {waited}; {remedy}; answers so far are kept")
+        return TeacherError(f"{role} at {self.place} {cause} {waited}; {remedy}; answers so far are kept")
 
     @property
     def place(self) -> str:

@@ -1,15 +1,15 @@
-"""What a teacher has cost."""
+"""What a teacher or a student has cost."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from echo_ops.settings import Teacher as TeacherSettings
+from echo_ops.settings import ModelServer, Teacher
 
 
 @dataclass(slots=True)
 class Usage:
-    """What a teacher has cost so far. Written by the client, read by reports and the budget."""
+    """What a model has cost so far. Written by the client, read by reports and the budget."""
 
     requests: int = 0  # sent, retries among them
     retries: int = 0
@@ -28,8 +28,8 @@ class Usage:
         """Both together."""
         return Usage(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Usage)))
 
-    def cost(self, settings: TeacherSettings) -> float | None:
-        """At the prices of the settings; None where there are none."""
-        if not settings.price_input and not settings.price_output:
+    def cost(self, settings: ModelServer) -> float | None:
+        """At the prices of a teacher's settings; None where there are none."""
+        if not isinstance(settings, Teacher) or not (settings.price_input or settings.price_output):
             return None
         return (self.prompt_tokens * settings.price_input + self.output_tokens * settings.price_output) / 1e6

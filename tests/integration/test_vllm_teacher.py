@@ -22,16 +22,21 @@ import pyarrow.parquet as pq
 import pytest
 from vllm_server import ADAPTERS, MODEL, VllmServer, missing
 
+from echo_ops.pipeline.files import refine_file
 from echo_ops.schema.lifecycles import LIFECYCLES
 from echo_ops.schema.verdicts import VERDICTS_OF_A_TEACHER
+from echo_ops.settings import Settings
+from echo_ops.settings import Student as StudentSettings
 from echo_ops.settings import Teacher as TeacherSettings
+from echo_ops.teacher import perplexity
 from echo_ops.teacher.connect import connect
 from echo_ops.teacher.cutpoints import cut_points
-from echo_ops.teacher.perplexity import ServedStudent
+from echo_ops.teacher.perplexity import Text
 from echo_ops.teacher.port import Question
+from echo_ops.training.device import load_tokenizer
+from echo_ops.training.fim import Layout
 
 ROOT = Path(__file__).parents[2]
-MIDDLE = "<|echo_middle|>"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 if os.environ.get("ECHO_TEST_VLLM") == "0":
@@ -101,18 +106,37 @@ def test_a_question_that_is_too_long_is_left_out(server: VllmServer) -> None:
     assert teacher.usage.refused == 1
 
 
-def test_a_student_scores_what_it_writes_itself_as_likelier(server: VllmServer) -> None:
-    prompt = f"<|echo_suffix|>\n<|echo_prefix|>x = {MIDDLE}"
-    student = ServedStudent(settings(server), MODEL, MIDDLE)
-    scores = student.score([prompt] * 4, ["foo(bar)", "", f"a{MIDDLE}b", "foo(bar)" * 4000])
-    assert scores[0] is not None
-    assert 2 <= scores[0].tokens <= 8
+def test_a_student_scores_a_text_as_the_sum_of_its_tokens(server: VllmServer, tmp_path: Path) -> None:
+    layout = Layout(load_tokenizer(str(server.folder / MODEL)))
+    known = StudentSettings(url=server.url, model=MODEL, concurrency=8)
+    student = perplexity.connect(known, tmp_path)
+    one, two = layout.render("x = ", "\n", "foo(bar)", 1024, 48), layout.render("x = ", "\n", "foo(bar)(bar)", 1024, 48)
+    asked = [Text(example.context, example.lesson) for example in (one, two)]
+    alone = Text(asked[0].context, asked[0].scored[:1])
+    rest = Text([*asked[0].context, *asked[0].scored[:1]], asked[0].scored[1:])
+    scores = student.score([*asked, alone, rest, Text(asked[0].context, asked[0].scored * 4000)])
+    assert scores.pop() is None  # longer than the model's context
+    whole, longer, first, others = [score or 0.0 for score in scores]
     # a random model is about as sure of each token as of any other of its 1024
-    assert scores[0].nats / scores[0].tokens == pytest.approx(math.log(1024), abs=0.7)
-    assert scores[1:] == [None, None, None]
-    longer = student.score([prompt], ["foo(bar)(bar)"])[0]
-    assert longer is not None
-    assert longer.nats > scores[0].nats
+    assert whole / len(one.lesson) == pytest.approx(math.log(1024), abs=0.7)
+    assert longer > whole
+    assert first + others == pytest.approx(whole, rel=1e-3)
+    again = perplexity.connect(known, tmp_path)
+    assert again.score(asked) == [whole, longer]
+    assert again.usage.requests == 0
+
+
+def test_refine_scores_lessons_under_the_student(server: VllmServer, tmp_path: Path) -> None:
+    lifecycles = tmp_path / "lifecycles.parquet"
+    pq.write_table(_lifecycles(40), lifecycles)
+    student = {"url": server.url, "model": MODEL, "tokenizer": str(server.folder / MODEL)}
+    asked = server.metric("vllm:request_success_total")
+    for limit, hard in ((1.0, True), (50.0, False)):
+        given = {"home": tmp_path, "student": student, "curation": {"max_student_nats": limit}}
+        done = refine_file(lifecycles, tmp_path / "out", tmp_path / "dropped", Settings.model_validate(given))
+        assert ("too_hard" in done.dropped) == hard
+    assert server.metric("vllm:request_success_total") - asked == 40  # the second run asks nothing
+    assert done.usage["answers of the student from the cache"] == "40"
 
 
 def test_two_adapters_answer_by_their_own_names(server: VllmServer) -> None:

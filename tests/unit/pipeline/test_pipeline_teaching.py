@@ -87,7 +87,7 @@ def test_a_day_is_judged_and_judged_again_for_nothing(tmp_path: Path, url: str) 
         assert each[-1] == 30
     assert [harvest.judge(DAY, shard, used) for shard in shards] == judged
     assert teaching.spent(DAY, used) == spent  # so a published day is the same
-    assert teaching.rows(spent)["teacher_requests"] == 120
+    assert teaching.rows(spent, "teacher")["teacher_requests"] == 120
     (note,) = teaching.notes(spent, used.teacher)
     assert "120 requests" in note
     assert note.endswith(": 0.11")  # 120 × 900 prompt tokens at 1 a million
@@ -132,12 +132,12 @@ def test_an_interrupt_keeps_what_was_answered(tmp_path: Path, url: str) -> None:
 
 def test_nothing_is_reported_where_nobody_was_asked() -> None:
     free = TeacherSettings()
-    assert teaching.rows(Usage()) == {}
+    assert teaching.rows(Usage(), "teacher") == {}
     assert teaching.notes(Usage(), free) == []
     assert teaching.figures(Usage(), free) == {}
 
 
 def test_the_cost_is_shown_where_there_are_prices() -> None:
     usage = Usage(requests=3, prompt_tokens=2_000_000, output_tokens=500_000)
-    assert "cost" not in teaching.figures(usage, TeacherSettings())
-    assert teaching.figures(usage, TeacherSettings(price_input=1.5, price_output=4.0))["cost"] == "5.00"
+    assert "cost of the teacher" not in teaching.figures(usage, TeacherSettings())
+    assert teaching.figures(usage, TeacherSettings(price_input=1.5, price_output=4.0))["cost of the teacher"] == "5.00"
