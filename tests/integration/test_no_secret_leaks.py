@@ -1,7 +1,9 @@
-"""Secrets and personal data are planted in events, a day is harvested, and everything that is kept is searched."""
+"""Secrets and personal data are planted in events, a day is harvested and trained on, and everything that is kept is
+searched: tables, pages, logs, checkpoints, and what MLflow holds."""
 
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -13,10 +15,14 @@ import pytest
 from echo_ops.events.load import load as load_events
 from echo_ops.lake.tables import Lake
 from echo_ops.pipeline.harvest import harvest
+from echo_ops.pipeline.train import assemble, evaluate, finetune, register
 from echo_ops.schema.events import EVENTS
 from echo_ops.settings import Settings
 from echo_ops.simulate.secrets import Planted, positives
 from echo_ops.simulate.simulate import write
+from echo_ops.training.compare import compare
+
+pytestmark = pytest.mark.slow
 
 DAY = date(2026, 11, 2)
 PLACES = ("prefix", "suffix", "committed", "proposal")
@@ -63,7 +69,11 @@ def events_with(planted: Planted, number: int, place: str) -> list[dict[str, obj
 
 
 def test_nothing_that_is_planted_is_kept(
-    database_url: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+    database_url: str,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     planted = list(positives(seed=9, each=4))
@@ -71,8 +81,9 @@ def test_nothing_that_is_planted_is_kept(
     pq.write_table(pa.Table.from_pylist(rows, EVENTS), tmp_path / "planted.parquet")
     write(tmp_path / "simulated.parquet", None, days=1, users=3, seed=5, start=DAY)
     load_events(database_url, [tmp_path / "planted.parquet", tmp_path / "simulated.parquet"])
-    settings = Settings(home=tmp_path / "home").with_postgres(database_url)
-    settings = settings.model_copy(update={"harvest": settings.harvest.model_copy(update={"processes": 1})})
+    training = {"max_steps": 3, "batch_size": 4, "context_tokens": 256, "max_new_tokens": 8, "evaluation_rows": 12}
+    changed = {"harvest": {"processes": 1}, "training": training | {"threads": 1}, "base_model": str(tmp_path / "tiny")}
+    settings = Settings.model_validate({"home": tmp_path / "home", **changed}).with_postgres(database_url)
     manifest = harvest(DAY, settings)
 
     lake = Lake(settings.lake_uri)
@@ -88,8 +99,61 @@ def test_nothing_that_is_planted_is_kept(
     }
     said = capfd.readouterr()
     kept |= {"stdout": said.out, "stderr": said.err, "log": caplog.text, "manifest": manifest.to_json()}
-    found = {name: [one.kind for one in planted if one.value in text] for name, text in kept.items()}
-    assert not any(found.values()), found
+    assert_holds_none(kept, planted)
+
+    make_tiny_model(tmp_path / "tiny")
+    assemble(DAY, settings)
+    finetune(DAY, settings)
+    evaluate(DAY, settings)
+    night = written_below(settings.home)
+    assert {"training/2026-11-02/train.parquet", "training/2026-11-02/checkpoint/model.safetensors"} <= night.keys()
+    assert "<SECRET_1>" in night["training/2026-11-02/train.parquet"]
+    monkeypatch.setattr("echo_ops.training.compare.compare", lambda *given: replace(compare(*given), better=True))
+    assert register(DAY, settings).registered
+    after = written_below(settings.home)
+    assert "mlflow/mlflow.db" in after
+    assert sum("mlflow/artifacts" in name and name.endswith(".safetensors") for name in after) >= 2
+    assert {"comparison.json", "assembled.json", "finetuned.json"} <= {Path(name).name for name in after}
+    assert any("examples train to 2026-11-02" in text for name, text in after.items() if "mlflow.db" in name)
+    said = capfd.readouterr()
+    logged = {"stdout": said.out, "stderr": said.err, "log": caplog.text}
+    assert_holds_none({f"in training: {name}": text for name, text in night.items()} | after | logged, planted)
+
+
+def assert_holds_none(texts: dict[str, str], planted: list[Planted]) -> None:
+    """No text holds a planted value, as it is or as JSON has it."""
+    forms = {form: one.kind for one in planted for form in (one.value, json.dumps(one.value)[1:-1])}
+    found = {name: [kind for form, kind in forms.items() if form in text] for name, text in texts.items()}
+    assert not any(found.values()), {name: kinds for name, kinds in found.items() if kinds}
+
+
+def make_tiny_model(folder: Path) -> None:
+    """A random model with a tokenizer of its own."""
+    import torch
+
+    from echo_ops.training.base_model import Recipe, architecture, train_tokenizer
+    from echo_ops.training.fim import Layout
+
+    torch.manual_seed(0)
+    tokenizer = train_tokenizer([Path(json.__file__).read_text()], 320)
+    architecture(Recipe(width=32, layers=1, head=16, inner=64), Layout(tokenizer)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def written_below(home: Path) -> dict[str, str]:
+    """What each file holds, Parquet files unpacked; without the lake, whose lifecycles are as users wrote them."""
+    return {
+        path.relative_to(home).as_posix(): contents(path)
+        for path in home.rglob("*")
+        if path.is_file() and home / "lake" not in path.parents
+    }
+
+
+def contents(path: Path) -> str:
+    """The bytes of a file as text."""
+    if path.suffix != ".parquet":
+        return path.read_bytes().decode(errors="replace")
+    return "\n".join(str(value) for row in pq.read_table(path).to_pylist() for value in row.values())
 
 
 def text_of(lake: Lake, table: str) -> str:
