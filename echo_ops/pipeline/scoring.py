@@ -49,7 +49,7 @@ class Scorer:
         Args:
             lifecycles: schema ``LIFECYCLES``.
             verdicts: schema ``VERDICTS``.
-            progress: told how many lessons are done, and how many lifecycles there are.
+            progress: told how many lessons were handed over, and how many lifecycles there are; from another thread.
 
         Raises:
             TeacherError: the student is gone; BudgetError: its budget is used up. Scores so far are in its cache.

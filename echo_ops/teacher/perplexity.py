@@ -89,7 +89,7 @@ class ServedStudent:
 
     def score(self, texts: Iterable[Text]) -> list[float | None]:
         """See ``Student``; equal texts are asked once, known ones not at all. What was answered is in the cache, also
-        when this fails."""
+        when this fails. Texts are drawn in a thread, while others are asked."""
         return asyncio.run(self._score(iter(texts)))
 
     async def _score(self, texts: Iterator[Text]) -> list[float | None]:
@@ -97,9 +97,13 @@ class ServedStudent:
         size = self._settings.concurrency  # small at first, so that a server that cannot do it is noticed early
         async with Endpoint(self._settings, self.usage, self._budget) as endpoint:
             try:
-                while chunk := list(islice(texts, size)):
-                    scored += await self._score_chunk(endpoint, chunk)
+                chunk = await asyncio.to_thread(_draw, texts, size)
+                while chunk:
                     size = min(2 * size, max(size, CHUNK))
+                    # what makes texts takes no time of the server's
+                    following = asyncio.create_task(asyncio.to_thread(_draw, texts, size))
+                    scored += await self._score_chunk(endpoint, chunk)
+                    chunk = await following
             finally:
                 await asyncio.to_thread(self._budget.settle)
         self._limit_refusals(0.0)
@@ -159,6 +163,10 @@ class ServedStudent:
                 "tolerated; does the server know prompt_logprobs (vLLM), is ECHO_STUDENT_TOKENIZER its model's, and "
                 "does ECHO_TRAINING_CONTEXT_TOKENS fit its --max-model-len?"
             )
+
+
+def _draw(texts: Iterator[Text], size: int) -> list[Text]:
+    return list(islice(texts, size))
 
 
 def connect(settings: StudentSettings, cache: str | Path, *, shares_budget: bool = False) -> ServedStudent:
