@@ -16,7 +16,7 @@ from echo_ops.lifecycle.edits import Edit, parse_all
 
 CODE_POINT = "code-point"
 
-PORTION = 2048
+PORTION = 8192
 """Events of which the text is in Python's memory at once, unless one document has more."""
 
 _Codes = npt.NDArray[np.int64]
