@@ -19,7 +19,7 @@ import psutil
 SAMPLES = 20
 """Looks at the memory a second."""
 
-RECONSTRUCTED = 40_000
+RECONSTRUCTED = 120_000
 """Events that are reconstructed when that is measured alone."""
 
 

@@ -16,7 +16,7 @@ from echo_ops.lifecycle.edits import Edit, parse_all
 
 CODE_POINT = "code-point"
 
-PORTION = 8192
+PORTION = 4096
 """Events of which the text is in Python's memory at once, unless one document has more."""
 
 _Codes = npt.NDArray[np.int64]
