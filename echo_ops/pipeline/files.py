@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from echo_ops.errors import InputError, UnavailableError
+from echo_ops.errors import InputError
 from echo_ops.pipeline.processes import cpus, side_by_side
+from echo_ops.pipeline.replacing import replacing
 from echo_ops.pipeline.spill import Bucket, buckets_for, in_buckets
 from echo_ops.schema.conform import conform
 from echo_ops.schema.events import EVENTS
@@ -75,7 +75,7 @@ def reconstruct_file(
             processes = min(settings.harvest.processes or cpus(), len(buckets))
             done = rows = 0
             tell("reconstruct", done, total)
-            with _atomic(out) as part, pq.ParquetWriter(part, LIFECYCLES, compression="zstd") as writer:
+            with replacing(out) as part, pq.ParquetWriter(part, LIFECYCLES, compression="zstd") as writer:
                 for read, lifecycles in side_by_side(work, buckets, processes):
                     writer.write_table(lifecycles)
                     rows += lifecycles.num_rows
@@ -168,7 +168,7 @@ def refine_file(
     selection = curate.select(refined.keys, settings.curation)
     examples = curate.assemble(refined.candidates, selection.kept)
     rejects = pa.concat_tables([refined.dropped, selection.dropped]).sort_by("request_id")
-    with _atomic(out) as examples_part, _atomic(dropped) as dropped_part:
+    with replacing(out) as examples_part, replacing(dropped) as dropped_part:
         pq.write_table(examples, examples_part, compression="zstd")
         pq.write_table(rejects, dropped_part, compression="zstd")
     counts = {count["values"]: count["counts"] for count in rejects["reason"].value_counts().to_pylist()}
@@ -194,16 +194,3 @@ def _clear_errors(path: Path) -> Iterator[None]:
         yield
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
-
-
-@contextmanager
-def _atomic(path: Path) -> Iterator[Path]:
-    """A file beside ``path`` that takes its place when all went well."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise UnavailableError(f"{path} cannot be written: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)

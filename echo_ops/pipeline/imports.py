@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.table import Table
 
-from echo_ops.errors import InputError, UnavailableError
+from echo_ops.errors import InputError
 from echo_ops.events.formats import read
 from echo_ops.events.formats.identity import Pseudonyms
 from echo_ops.events.formats.port import Loss, Notes, Row, Source
+from echo_ops.pipeline.replacing import replacing
 from echo_ops.schema.events import EVENTS
 
 GROUP_ROWS = 20_000
@@ -73,7 +71,7 @@ def import_files(
     notes = Notes()
     rows = read(name, [Source(path, told) for path in paths], Pseudonyms(_secret(key)), notes)
     events = requests = 0
-    with _replacing(out) as part, pq.ParquetWriter(part, EVENTS, compression="zstd") as writer:
+    with replacing(out) as part, pq.ParquetWriter(part, EVENTS, compression="zstd") as writer:
         for group in _groups(rows):
             writer.write_table(pa.Table.from_pylist(group, schema=EVENTS))
             events += len(group)
@@ -137,16 +135,3 @@ def _secret(path: Path | None) -> bytes:
             f"{path} holds {len(key)} bytes, a key has at least {LEAST_KEY}; make one: openssl rand -hex 32"
         )
     return key
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Any]:
-    """A file beside ``path`` that takes its place when all went well."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield part
-        part.replace(path)
-    except OSError as error:
-        raise UnavailableError(f"{path} cannot be written: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)
