@@ -51,9 +51,6 @@ def derive(states: States, one: bool | None = True) -> Derived:
     high = min(old_stop, new_stop - grown)  # in old offsets
     if low > min(old_stop, new_stop) or high < max(old_start, new_start - grown) or high < 0:
         return _at_the_caret(states)
-    at_once = _at_once(states, low, high)
-    if at_once is not None:
-        return at_once
     same_left = common_start(old[low - old_start :], new[low - new_start :])
     if grown == 0 and low + same_left >= high:
         return Derived((), sure=low == 0 and high == length)
@@ -110,31 +107,6 @@ def _between(
     if one and rewritten:
         return Derived((whole,), slide=(start, end), within=within)
     return Derived(_apart(states, whole), within=within)
-
-
-def _at_once(states: States, low: int, high: int) -> Derived | None:
-    """What nearly every state shows, with two comparisons: an insertion or a deletion that ends at the caret.
-
-    None where it is something else, or where it could slide.
-    """
-    old, new, caret, grown = states.old, states.new, states.new_caret, states.grown
-    start = caret - max(grown, 0)
-    end = start + max(-grown, 0)
-    if grown == 0 or start - low < (ANCHOR if low else 0) or high - end < (0 if high == states.old_length else ANCHOR):
-        return None
-    at, stop, to = start - states.old_start, end - states.old_start, start - states.new_start
-    text = new[to : to + max(grown, 0)]
-    if "\n" in text or "\r" in text:  # Enter may trim blanks
-        return None
-    piece = text or old[at:stop]
-    if (stop < len(old) and old[stop] == piece[0]) or (at > 0 and old[at - 1] == piece[-1]):
-        return None
-    same_left = old[low - states.old_start : at] == new[low - states.new_start : to]
-    rest = high - end
-    to += len(text)
-    if same_left and old[stop : stop + rest] == new[to : to + rest]:
-        return Derived(((start, end, text),), sure=True)
-    return None
 
 
 def _at_the_caret(states: States) -> Derived:
