@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from echo_ops.lifecycle.edits import common_start
-from echo_ops.lifecycle.typing_run import ANCHOR, Snapshot
+from echo_ops.lifecycle.states import ANCHOR, Snapshot
 
 MAX_PLACES = 8
 """Places of equal text among which one is still looked for."""

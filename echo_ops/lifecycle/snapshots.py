@@ -15,8 +15,7 @@ from echo_ops.lifecycle.gap import UNKNOWN
 from echo_ops.lifecycle.pieces import pieces, recognised
 from echo_ops.lifecycle.placing import only_place
 from echo_ops.lifecycle.slides import BREAKS, settle
-from echo_ops.lifecycle.states import States
-from echo_ops.lifecycle.typing_run import ANCHOR
+from echo_ops.lifecycle.states import ANCHOR, States
 
 MIN_ANCHOR = 8
 """Characters of unchanged text without which a window smaller than four anchors places nothing."""

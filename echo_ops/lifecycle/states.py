@@ -1,10 +1,33 @@
-"""Two states of a document, of which only windows are known, side by side."""
+"""What is known of a document at one moment, and before and after a change: windows, no more."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from echo_ops.lifecycle.edits import Edit
+
+ANCHOR = 100
+"""Characters of unchanged text that confirm a placement (contract.md)."""
+
+
+class Snapshot(NamedTuple):
+    """A window of a document around the caret; offsets are absolute."""
+
+    prefix: str
+    suffix: str
+    caret: int
+    length: int  # of the whole document
+
+    @property
+    def start(self) -> int:
+        """Where the window begins."""
+        return self.caret - len(self.prefix)
+
+    @property
+    def text(self) -> str:
+        """All that is seen."""
+        return self.prefix + self.suffix
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from echo_ops.lifecycle.gaps import Gaps
 from echo_ops.lifecycle.known import KnownText
 from echo_ops.lifecycle.placing import align
 from echo_ops.lifecycle.snapshots import Derived, derive
-from echo_ops.lifecycle.states import States
-from echo_ops.lifecycle.typing_run import Snapshot, TypingRun, keystroke
+from echo_ops.lifecycle.states import Snapshot, States
+from echo_ops.lifecycle.typing_run import TypingRun, keystroke
 
 
 class TrackedText:

@@ -7,31 +7,8 @@ visited once a run, and a keystroke costs no more than to see that it is one.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from echo_ops.lifecycle.edits import Edit, common_end, common_start
-
-ANCHOR = 100
-"""Characters of unchanged text that confirm a placement (contract.md)."""
-
-
-class Snapshot(NamedTuple):
-    """A window of a document around the caret; offsets are absolute."""
-
-    prefix: str
-    suffix: str
-    caret: int
-    length: int  # of the whole document
-
-    @property
-    def start(self) -> int:
-        """Where the window begins."""
-        return self.caret - len(self.prefix)
-
-    @property
-    def text(self) -> str:
-        """All that is seen."""
-        return self.prefix + self.suffix
+from echo_ops.lifecycle.states import ANCHOR, Snapshot
 
 
 class TypingRun:

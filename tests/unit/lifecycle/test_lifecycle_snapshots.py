@@ -7,8 +7,7 @@ from echo_ops.lifecycle.known import KnownText
 from echo_ops.lifecycle.placing import align
 from echo_ops.lifecycle.snapshots import Derived
 from echo_ops.lifecycle.snapshots import derive as derived
-from echo_ops.lifecycle.states import States
-from echo_ops.lifecycle.typing_run import Snapshot
+from echo_ops.lifecycle.states import Snapshot, States
 
 HEAD, TAIL = "h" * 150 + "\n", "\n" + "t" * 150
 B = len(HEAD)
