@@ -44,8 +44,18 @@ def load_tokenizer(model: str) -> Any:
         raise InputError(_unreadable(model, error)) from None
 
 
-def load_model(model: str, dtype: Any) -> Any:
+def flash_attention(device: Device) -> str | None:
+    """What transformers calls the FlashAttention that is installed; None where there is none, or no GPU for it."""
+    from transformers.utils import is_flash_attn_2_available
+
+    return "flash_attention_2" if device.name == "cuda" and is_flash_attn_2_available() else None
+
+
+def load_model(model: str, dtype: Any, attention: str | None = None) -> Any:
     """The causal language model of a folder or a hub id, on the CPU, in ``dtype``.
+
+    Args:
+        attention: an implementation of transformers; unset: its choice.
 
     Raises:
         InputError: there is none, or it cannot be read.
@@ -53,7 +63,7 @@ def load_model(model: str, dtype: Any) -> Any:
     from transformers import AutoModelForCausalLM
 
     try:
-        return AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
+        return AutoModelForCausalLM.from_pretrained(model, dtype=dtype, attn_implementation=attention)
     except (OSError, ValueError) as error:
         raise InputError(_unreadable(model, error)) from None
 

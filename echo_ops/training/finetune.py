@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import shutil
 import sys
 import time
@@ -23,14 +22,13 @@ from typing import Any
 from echo_ops.errors import TrainingError
 from echo_ops.settings import Training
 from echo_ops.training import lessons as lesson_files
-from echo_ops.training.device import Device, best_device, clear_errors, load_model, load_tokenizer
+from echo_ops.training.device import best_device, clear_errors, load_tokenizer
 from echo_ops.training.fim import Layout
 from echo_ops.training.lessons import Lessons
-from echo_ops.training.progress import Progress, Report, run_apart, serve, silent
+from echo_ops.training.progress import Report, run_apart, serve, silent
+from echo_ops.training.trainer import train
 
 LEARNING_RATES = {"lora": 2e-4, "full": 2e-5}
-WARMUP = 0.05  # share of the steps
-LOSSES = 100  # reports over a run
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +77,8 @@ class FinetuneResult:
     tokens: int  # of context and lesson, over all steps
     target_tokens: int  # with loss, over all steps
     losses: tuple[tuple[int, float], ...]  # step, mean nats per token with loss
+    packing: str  # how lessons share rows; see ``packing.Packing``
+    padding_share: float  # of the tokens that went through the model
     seconds: float
 
     @classmethod
@@ -119,8 +119,9 @@ def finetune(spec: FinetuneSpec, report: Report = silent) -> FinetuneResult:
             )
             rows = _rows_of(rendered, training)
             device = best_device()
-            losses = _train(spec, layout, rendered, rows, device, part, report)
+            learned = train(spec.model, training, spec.learning_rate, layout, rendered, rows, device, part, report)
             (part / "lessons.arrow").unlink()
+            shutil.rmtree(part / "trainer", ignore_errors=True)
             load_tokenizer(spec.model).save_pretrained(part)  # afresh: the trainer sets tokens of its own
             with Path(spec.examples).open("rb") as file:
                 examples_hash = hashlib.file_digest(file, "sha256").hexdigest()
@@ -133,10 +134,12 @@ def finetune(spec: FinetuneSpec, report: Report = silent) -> FinetuneResult:
                 rows=len(rendered.request_ids),
                 too_long=rendered.too_long,
                 examples_hash=examples_hash,
-                steps=math.ceil(len(rows) / training.batch_size),
+                steps=learned.steps,
                 tokens=sum(rendered.lengths[row] for row in rows),
                 target_tokens=sum(rendered.targets[row] for row in rows),
-                losses=tuple(losses),
+                losses=learned.losses,
+                packing=learned.packing,
+                padding_share=learned.padding_share,
                 seconds=round(time.monotonic() - began, 1),
             )
             shutil.rmtree(out, ignore_errors=True)
@@ -154,102 +157,6 @@ def _rows_of(lessons: Lessons, training: Training) -> list[int]:
             "raise ECHO_TRAINING_EPOCHS or train on more days"
         )
     return rows if training.max_steps is None else rows[: training.max_steps * training.batch_size]
-
-
-def _train(
-    spec: FinetuneSpec, layout: Layout, lessons: Lessons, rows: list[int], device: Device, part: Path, report: Report
-) -> list[tuple[int, float]]:
-    """Run the trainer and write config and weights into ``part``; gives the losses by step."""
-    import torch
-    from peft import LoraConfig
-    from transformers import AutoConfig, PrinterCallback
-    from trl import SFTConfig, SFTTrainer
-
-    training = spec.training
-    if training.threads is not None:
-        torch.set_num_threads(training.threads)
-    lora = training.method == "lora"
-    # All weights are learned in float32, with bf16 products: steps of 1e-5 vanish in bf16 weights. Under an adapter
-    # the base stays as it is, so it may be held in bf16.
-    model = load_model(spec.model, torch.bfloat16 if lora and device.name == "cuda" else torch.float32)
-    steps = math.ceil(len(rows) / training.batch_size)
-    on_device = max(n for n in range(1, training.device_batch_size + 1) if training.batch_size % n == 0)
-    losses: list[tuple[int, float]] = []
-    trainer = SFTTrainer(
-        model=model,
-        args=SFTConfig(
-            output_dir=str(part / "trainer"),
-            max_steps=steps,
-            per_device_train_batch_size=on_device,
-            gradient_accumulation_steps=training.batch_size // on_device,
-            learning_rate=spec.learning_rate,
-            lr_scheduler_type="cosine",
-            warmup_steps=math.ceil(steps * WARMUP),
-            max_grad_norm=1.0,
-            seed=training.seed,
-            train_sampling_strategy="sequential",  # the order is ours
-            dataset_kwargs={"skip_prepare_dataset": True},  # the tokens and labels are ours
-            max_length=None,
-            bf16=device.bf16,
-            use_cpu=device.name == "cpu",
-            dataloader_pin_memory=device.name != "cpu",
-            activation_checkpointing=device.name != "cpu",
-            logging_steps=max(1, steps // LOSSES),
-            logging_nan_inf_filter=False,  # the default hides a NaN in the mean
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-        ),
-        train_dataset=lesson_files.dataset(lessons, rows),
-        processing_class=layout.tokenizer,
-        peft_config=LoraConfig(
-            task_type="CAUSAL_LM",
-            r=training.lora_rank,
-            lora_alpha=2 * training.lora_rank,
-            target_modules="all-linear",
-        )
-        if lora
-        else None,
-        callbacks=[_reporter(steps, losses, report)],
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
-    _write(trainer.model, AutoConfig.from_pretrained(spec.model).dtype or torch.float32, lora, part)
-    shutil.rmtree(part / "trainer", ignore_errors=True)
-    return losses
-
-
-def _write(trained: Any, dtype: Any, lora: bool, part: Path) -> None:
-    import torch
-
-    if lora:
-        trained.save_pretrained(part / "adapter")
-        trained = trained.merge_and_unload()
-    broken = [name for name, weight in trained.named_parameters() if not torch.isfinite(weight).all()]
-    if broken:
-        raise TrainingError(f"{len(broken)} weights are no numbers after training; {_LOWER_RATE}")
-    trained.config.use_cache = True  # the trainer turns it off
-    trained.to(dtype).save_pretrained(part)
-
-
-_LOWER_RATE = "lower ECHO_TRAINING_LEARNING_RATE"
-
-
-def _reporter(steps: int, losses: list[tuple[int, float]], report: Report) -> Any:
-    """A callback that keeps the losses, tells of them, and stops at one that is no number."""
-    from transformers import TrainerCallback
-
-    class Reporter(TrainerCallback):  # type: ignore[misc]
-        def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
-            if not logs or "loss" not in logs:
-                return
-            loss = float(logs["loss"])
-            if not math.isfinite(loss):
-                raise TrainingError(f"the loss is {loss} at step {state.global_step} of {steps}; {_LOWER_RATE}")
-            losses.append((state.global_step, loss))
-            report(Progress("fine-tune", state.global_step, steps, loss, int(logs.get("num_tokens", 0))))
-
-    return Reporter()
 
 
 def _main(spec: dict[str, Any], report: Report) -> dict[str, Any]:

@@ -64,6 +64,8 @@ def test_it_learns_and_leaves_a_checkpoint_that_loads_as_it_is(
     result = finetune(spec, told.append)
     out = Path(spec.out)
     assert (result.rows, result.too_long, result.steps) == (24, 0, 24)
+    assert result.packing == "rows"
+    assert result.padding_share < 0.03
     assert result.losses[-1][1] < loss_falls_to * result.losses[0][1]
     assert [progress.done for progress in told] == [step for step, _ in result.losses]
     assert told[-1].tokens == result.tokens
