@@ -155,7 +155,8 @@ def train(
     when = parse_day(day) if day else last_published(settings)
     with alerting(settings, f"training on the days to {when} failed"), progress() as bars:
         result = run(when, settings, follow(bars, "assemble"))
-    report.show(report.evaluation(result))
+    for table in (report.evaluation(result), report.slices(result)):
+        report.show(table)
     typer.echo(result.reason)
 
 

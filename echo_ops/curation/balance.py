@@ -13,10 +13,8 @@ import pyarrow as pa
 
 from echo_ops.curation.duplicates import Dropped
 from echo_ops.curation.reasons import Reason
+from echo_ops.schema.lengths import LENGTHS
 from echo_ops.settings import Curation
-
-LENGTHS = (8, 32, 128, 512)
-"""Characters of a lesson at which a bucket of lengths ends: a word, the rest of a line, a few lines, a block."""
 
 
 def beyond_cap(keys: pa.Table, column: str, limit: int, reason: Reason) -> Dropped:

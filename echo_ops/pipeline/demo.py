@@ -115,7 +115,7 @@ def _run(settings: Settings, home: Path, events: Path | None) -> None:
     (home / "summary.json").write_text(json.dumps(summary, indent=2, default=str) + "\n")
     tables = report.funnels(funnel.values())
     if trained:
-        tables.append(report.evaluation(trained))
+        tables += [report.evaluation(trained), report.slices(trained)]
     for table in (*tables, report.decision(decision)):
         console.print()
         console.print(table)

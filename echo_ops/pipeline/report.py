@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -111,15 +112,51 @@ def base_model(made: BaseModelReport) -> Table:
 
 
 def evaluation(trained: Trained) -> Table:
-    """Champion and challenger side by side on the same held-out requests."""
-    title = f"Evaluation on {trained.evaluation_rows} held-out requests"
-    table = Table(title=title, title_justify="left")
-    for name in ("", "champion", "challenger"):
+    """Champion and challenger side by side on the same held-out requests, with the interval of each difference."""
+    title = f"Evaluation on {trained.evaluation_rows:,} held-out requests"
+    clusters = trained.comparison.get("clusters")
+    table = Table(title=title, title_justify="left", caption=clusters and f"95 % intervals over {clusters} clusters")
+    for name in ("", "champion", "challenger", "difference"):
         table.add_column(name, justify="left" if not name else "right")
+    figures = trained.comparison.get("figures", {})
     names = [name for name, value in trained.champion.items() if isinstance(value, int | float)]
     for name in names:
-        table.add_row(name, _number(trained.champion[name]), _number(trained.challenger.get(name)))
+        before, after = trained.champion[name], trained.challenger.get(name)
+        table.add_row(name, _number(before), _number(after), _interval(figures.get(name, {}).get("difference")))
     return table
+
+
+SLICED = {"exact_match": "exact %", "kept_rate": "kept %", "saved_share": "saved %", "nll_per_character": "nats/char"}
+
+
+def slices(trained: Trained) -> Table:
+    """The figures by language, length and whether the user was learned from: champion → challenger."""
+    table = Table(title="Champion → challenger by slice (* beyond chance)", title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("")
+    for name in ("requests", *SLICED.values()):
+        table.add_column(name, justify="right", no_wrap=True)
+    by = None
+    for one in trained.comparison.get("slices", ()):
+        if one["by"] != by:
+            by = one["by"]
+            table.add_row(by, style="dim")
+        cells = [_change(one["figures"][name], percent=name != "nll_per_character") for name in SLICED]
+        table.add_row(f" {one['value']}", f"{one['requests']:,}", *cells)
+    return table
+
+
+def _change(compared: Mapping[str, Any], percent: bool) -> str:
+    before, after = (
+        "–" if value is None else f"{100 * value:.1f}" if percent else f"{value:.3f}"
+        for value in (compared["champion"], compared["challenger"])
+    )
+    difference = compared["difference"]
+    certain = difference is not None and (difference["low"] > 0 or difference["high"] < 0)
+    return f"{before}→{after}{'*' if certain else ' '}"
+
+
+def _interval(difference: Mapping[str, float] | None) -> str:
+    return "" if difference is None else "{value:+.3f} ({low:+.3f} to {high:+.3f})".format(**difference)
 
 
 def settings(variables: Iterable[tuple[str, str, str]]) -> Table:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from collections import Counter
 from contextlib import suppress
@@ -32,6 +33,7 @@ from echo_ops.training.progress import Progress, Report, silent
 
 if TYPE_CHECKING:
     from echo_ops.rollout.tracking import Run
+    from echo_ops.training.compare import Comparison
 
 CLUSTERS = ["request_id", "user_id", "repository", "document_id"]
 """What tells which held-out requests resemble each other."""
@@ -63,6 +65,7 @@ class Trained:
     better: bool
     reason: str
     registered: dict[str, Any] | None  # {"name", "version"}; None where the challenger was not better
+    comparison: dict[str, Any] = field(default_factory=dict)  # see compare.Comparison; empty for nights of before it
 
 
 def last_published(settings: Settings) -> date:
@@ -178,8 +181,11 @@ def register(day: date, settings: Settings) -> Trained:
         return result_of(settings, day)
     assembled, finetuned, before = (_get(folder / f"{name}.json") for name in ("assembled", "finetuned", "champion"))
     scores = {who: pq.read_table(folder / f"{who}.parquet") for who in ("champion", "challenger")}
-    clusters = clusters_of(pq.read_table(folder / "evaluation.parquet", columns=CLUSTERS))
-    comparison = compare(scores["champion"], scores["challenger"], clusters, settings.training.seed)
+    held_out = pq.read_table(folder / "evaluation.parquet", columns=CLUSTERS)
+    groups = {"user": _known_users(held_out, pq.read_table(folder / "train.parquet", columns=["user_id"]))}
+    comparison = compare(
+        scores["champion"], scores["challenger"], clusters_of(held_out), settings.training.seed, groups
+    )
     measured = {who: summarise(table) for who, table in scores.items()}
     lineage = {f"echo.lake.{table}": str(version) for table, version in assembled["versions"].items()}
     lineage |= {"echo.day": day.isoformat(), "echo.champion": before["version"], "echo.settings": settings.digest()}
@@ -192,6 +198,7 @@ def register(day: date, settings: Settings) -> Trained:
             opened.metrics({"train.loss": loss}, step=step)
         for who, figures in measured.items():
             opened.metrics(figures, prefix=f"{who}.")
+        opened.metrics(_differences_and_slices(comparison))
         _tell_data(opened, assembled, settings)
         opened.json("comparison.json", asdict(comparison))
         opened.json("assembled.json", assembled)
@@ -209,6 +216,7 @@ def register(day: date, settings: Settings) -> Trained:
         better=comparison.better,
         reason=comparison.reason,
         registered=registered,
+        comparison=asdict(comparison),
         **measured,
     )
     _put(folder / "trained.json", trained)
@@ -248,6 +256,27 @@ def _tell_data(opened: Run, assembled: dict[str, Any], settings: Settings) -> No
             rows=assembled[f"{rows}_rows"],
             context=context,
         )
+
+
+def _known_users(held_out: pa.Table, learned: pa.Table) -> dict[str, str]:
+    """Of each held-out request, whether its user's lessons in other repositories were learned."""
+    users = set(learned["user_id"].to_pylist())
+    requests = zip(held_out["request_id"].to_pylist(), held_out["user_id"].to_pylist(), strict=True)
+    return {request: "learned from" if user in users else "new" for request, user in requests}
+
+
+def _differences_and_slices(comparison: Comparison) -> dict[str, float | None]:
+    """As metrics: ``difference.kept_rate.low``, ``challenger.language.python.kept_rate``."""
+    found: dict[str, float | None] = {}
+    for name, compared in comparison.figures.items():
+        if compared.difference is not None:
+            difference = asdict(compared.difference)
+            found |= {f"difference.{name}.{end}".removesuffix(".value"): value for end, value in difference.items()}
+    for one in comparison.slices:
+        place = f"{one.by}.{re.sub(r'[^A-Za-z0-9_. -]', '_', one.value)}"
+        for name, compared in one.figures.items():
+            found |= {f"champion.{place}.{name}": compared.champion, f"challenger.{place}.{name}": compared.challenger}
+    return found
 
 
 def _folder(settings: Settings, day: date) -> Path:

@@ -1,12 +1,14 @@
 """Whether a challenger is better than the champion on the same held-out requests.
 
 Requests of one user resemble each other, so the unit of chance is the cluster: the user, where there are enough of
-them. Clusters are drawn with replacement, the same ones for both models (a paired cluster bootstrap; Cameron, Gelbach
-and Miller, 2008), and each difference gets the interval between the percentiles of its draws.
+them. Clusters are drawn with replacement, the same ones for both models, all figures and all slices (a paired cluster
+bootstrap; Cameron, Gelbach and Miller, 2008), and each difference gets the interval between the percentiles of its
+draws.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +16,16 @@ from typing import Any
 import pyarrow as pa
 
 from echo_ops.errors import InputError
+from echo_ops.schema.lengths import LENGTHS, bucket
+from echo_ops.training.scores import FIGURES, columns, sums
 
 DRAWS = 2000
 CONFIDENCE = 0.95
 FEWEST_CLUSTERS = 8
-"""With fewer, percentiles say little about chance: nothing is called better."""
+"""With fewer, percentiles say little about chance: no interval, and nothing is called better."""
+
+MOST_VALUES = 10
+"""Languages that are shown by themselves, the most frequent ones."""
 
 CLUSTERED_BY = ("user_id", "repository", "document_id", "request_id")
 
@@ -36,17 +43,35 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """A figure of both models on the same requests; None where there is nothing to measure it on."""
+
+    champion: float | None
+    challenger: float | None
+    difference: Difference | None  # None too where fewer than FEWEST_CLUSTERS clusters tell of it
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """The figures on some of the requests: those of a language, of a length."""
+
+    by: str
+    value: str
+    requests: int
+    clusters: int
+    figures: dict[str, Compared]  # by name, see scores.FIGURES
+
+
+@dataclass(frozen=True, slots=True)
 class Comparison:
     """The judgement. Written by ``compare``; read by pipeline and rollout."""
 
     better: bool
     reason: str  # in words, with the numbers
-    requests: int  # compared: in both tables, with a known likelihood in both
+    requests: int
     clusters: int
-    nll_per_character: Difference  # nats; less is better
-    exact_match: Difference
-    edit_similarity: Difference
-    kept_rate: Difference | None  # None where one of the two was always silent
+    figures: dict[str, Compared]  # of all requests; likelihoods over those that fit the context of both models
+    slices: tuple[Slice, ...]
 
 
 def clusters_of(rows: pa.Table) -> dict[str, str]:
@@ -63,89 +88,128 @@ def clusters_of(rows: pa.Table) -> dict[str, str]:
     raise AssertionError
 
 
-def compare(champion: pa.Table, challenger: pa.Table, clusters: Mapping[str, str], seed: int) -> Comparison:
+def compare(
+    champion: pa.Table,
+    challenger: pa.Table,
+    clusters: Mapping[str, str],
+    seed: int,
+    groups: Mapping[str, Mapping[str, str]] | None = None,
+) -> Comparison:
     """Judge two models by their SCORES on the same requests.
 
     The challenger is better when it gives the users' text more likelihood, per character, with the whole interval
     below zero, while none of exact match, edit similarity and kept rate is worse beyond chance. The likelihood decides
     because every character of it counts, where a match is all or nothing and needs far more requests; the others guard
-    what a user sees: a model that falls silent gains likelihood and loses similarity.
+    what a user sees: a model that falls silent gains likelihood and loses similarity. Slices decide nothing: of so many
+    intervals some miss zero by chance.
 
     Args:
         champion: SCORES.
         challenger: SCORES of the same requests, in any order.
         clusters: the cluster of each request, see ``clusters_of``.
         seed: of the bootstrap.
+        groups: more to slice by than language and length: name → request → value.
 
     Raises:
         InputError: the two tables are not of the same requests, or hold nothing to compare.
     """
+    ours, theirs = (table.sort_by("request_id") for table in (challenger, champion))
+    requests: list[str] = ours["request_id"].to_pylist()
+    if ours["request_id"] != theirs["request_id"]:
+        known = set(theirs["request_id"].to_pylist())
+        raise InputError(
+            f"champion and challenger were scored on different requests ({len(known)} and {len(requests)}, "
+            f"{len(known & set(requests))} in both); evaluate both on the same file"
+        )
+    tables = [columns(table) for table in (theirs, ours)]
+    both = tables[0]["known"] * tables[1]["known"]
+    if not both.any():
+        raise InputError("no request has a known likelihood under both models; raise ECHO_TRAINING_CONTEXT_TOKENS")
+    added = [sums(table | {"known": both, "nll": table["nll"] * both}) for table in tables]
+
+    sliced = {"language": _languages(ours), "length": [bucket(n - 1) for n in ours["characters"].to_pylist()]}
+    sliced |= {name: [values[one] for one in requests] for name, values in (groups or {}).items()}
+    measure = _measure(added, [clusters[one] for one in requests], seed)
+    number, figures = measure([True] * len(requests))
+    slices = []
+    for by, values in sliced.items():
+        counts = Counter(values)
+        for value in sorted(counts, key=lambda value: _place(by, value, counts)):
+            of_slice, inside = measure([other == value for other in values])
+            slices.append(Slice(by, value, counts[value], of_slice, inside))
+    better, reason = _judge(number, figures)
+    return Comparison(better, reason, len(requests), number, figures, tuple(slices))
+
+
+def _measure(added: list[Any], clusters: list[str], seed: int) -> Any:
+    """A function that gives, for some of the requests, the number of clusters and the figures."""
     import numpy as np
 
-    ours, theirs = _by_request(challenger), _by_request(champion)
-    if ours.keys() != theirs.keys():
-        raise InputError(
-            f"champion and challenger were scored on different requests ({len(theirs)} and {len(ours)}, "
-            f"{len(ours.keys() & theirs.keys())} in both); evaluate both on the same file"
-        )
-    both = [one for one in sorted(ours) if ours[one]["nll"] is not None and theirs[one]["nll"] is not None]
-    if not both:
-        raise InputError("no request has a known likelihood under both models; raise ECHO_TRAINING_CONTEXT_TOKENS")
+    names, at = np.unique(clusters, return_inverse=True)
+    order = np.argsort(at, kind="stable")
+    starts = np.searchsorted(at[order], np.arange(len(names)))
+    by_cluster = np.array(added)[..., order]  # (champion | challenger, figures, numerator | denominator, requests)
+    chance = np.random.default_rng(seed)
+    draws = chance.multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS).T  # (clusters, draws)
+    exponential = np.array([figure.exponential for figure in FIGURES])[:, None]
 
-    names = sorted({clusters[one] for one in both})
-    at = {name: index for index, name in enumerate(names)}
-    chooser = np.random.default_rng(seed)
-    draws = chooser.multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS)  # (draws, clusters)
+    def ratios(sums: Any) -> Any:
+        """Of (…, figures, 2, n): (…, figures, n), NaN where there is nothing to divide by."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = np.where(sums[..., 1, :] > 0, sums[..., 0, :] / sums[..., 1, :], np.nan)
+            return np.where(exponential, np.exp(ratio), ratio)
 
-    def difference(numerator: str, denominator: str | None, rows: list[str]) -> Difference | None:
-        """Of two ratios of sums: of ``numerator`` to ``denominator``, or to the rows that have it."""
-        sums = np.zeros((2, 2, len(names)))  # (challenger | champion, numerator | denominator, cluster)
-        for model, scores in enumerate((ours, theirs)):
-            for one in rows:
-                value = scores[one]
-                if value[numerator] is not None:
-                    sums[model, 0, at[clusters[one]]] += value[numerator]
-                    sums[model, 1, at[clusters[one]]] += value[denominator] if denominator else 1
-        total = sums.sum(axis=2)
-        if not total[:, 1].all():
-            return None
-        drawn = sums @ draws.T  # (2, 2, draws)
-        drawn = drawn[:, :, drawn[:, 1].all(axis=0)]  # without the draws where a model has nothing to divide by
-        ratios = drawn[0, 0] / drawn[0, 1] - drawn[1, 0] / drawn[1, 1]
-        low, high = np.quantile(ratios, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        value = total[0, 0] / total[0, 1] - total[1, 0] / total[1, 1]
-        return Difference(float(value), float(low), float(high))
+    def measure(chosen: list[bool]) -> tuple[int, dict[str, Compared]]:
+        mask = np.array(chosen)[order]
+        inside = np.add.reduceat(by_cluster * mask, starts, axis=-1)
+        number = int(np.add.reduceat(mask, starts).astype(bool).sum())
+        values = ratios(inside.sum(axis=-1, keepdims=True))[..., 0].tolist()
+        # a figure is told of by the clusters that have it, under each model
+        telling = (inside[:, :, 1] > 0).sum(axis=-1).min(axis=0)
+        drawn = ratios(inside @ draws)
+        differences = drawn[1] - drawn[0]  # NaN in the draws where a model has nothing to divide by
+        found = {}
+        for index, figure in enumerate(FIGURES):
+            before, after = (None if np.isnan(of[index]) else of[index] for of in values)
+            difference = None
+            if before is not None and after is not None and telling[index] >= FEWEST_CLUSTERS:
+                low, high = np.nanquantile(differences[index], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+                difference = Difference(after - before, float(low), float(high))
+            found[figure.name] = Compared(before, after, difference)
+        return number, found
 
-    filled = [one for one in both if not ours[one]["void"]]
-    nll = difference("nll", "characters", both)
-    assert nll is not None
-    exact = difference("exact_match", None, filled) or Difference(0.0, 0.0, 0.0)
-    similar = difference("edit_similarity", None, filled) or Difference(0.0, 0.0, 0.0)
-    kept = difference("kept_rate", None, filled)
-    better, reason = _judge(len(names), nll, exact, similar, kept)
-    return Comparison(better, reason, len(both), len(names), nll, exact, similar, kept)
+    return measure
 
 
-def _judge(
-    clusters: int, nll: Difference, exact: Difference, similar: Difference, kept: Difference | None
-) -> tuple[bool, str]:
-    if clusters < FEWEST_CLUSTERS:
+def _judge(clusters: int, figures: Mapping[str, Compared]) -> tuple[bool, str]:
+    nll = figures["nll_per_character"].difference
+    if nll is None:
         return False, f"{clusters} independent clusters of requests are too few to judge, at least {FEWEST_CLUSTERS}"
     if nll.low > 0:
         return False, f"the users' text became less likely: {nll} nats per character"
     if nll.high >= 0:
         return False, f"the likelihood of the users' text did not change beyond chance: {nll} nats per character"
-    if exact.high < 0:
-        return False, f"fewer exact matches: {exact}, though likelihood improved: {nll} nats per character"
-    if similar.high < 0:
-        return False, f"proposals are less similar: {similar}, though likelihood improved: {nll} nats per character"
-    if kept is not None and kept.high < 0:
-        return False, f"less is kept: {kept}, though likelihood improved: {nll} nats per character"
-    return True, (
-        f"the users' text became more likely: {nll} nats per character; exact match {exact}, edit similarity {similar}"
-        + (f", kept rate {kept}" if kept is not None else "")
-    )
+    guards = {
+        "exact_match": "fewer exact matches",
+        "edit_similarity": "proposals are less similar",
+        "kept_rate": "less is kept",
+    }
+    told = {name: found for name in guards if (found := figures[name].difference) is not None}
+    for name, difference in told.items():
+        if difference.high < 0:
+            return False, f"{guards[name]}: {difference}, though likelihood improved: {nll} nats per character"
+    others = ", ".join(f"{name.replace('_', ' ')} {difference}" for name, difference in told.items())
+    return True, f"the users' text became more likely: {nll} nats per character; {others or 'no proposals to compare'}"
 
 
-def _by_request(scores: pa.Table) -> dict[str, dict[str, Any]]:
-    return {row["request_id"]: row for row in scores.to_pylist()}
+def _languages(scores: pa.Table) -> list[str]:
+    names = [name or "unknown" for name in scores["language"].to_pylist()]
+    frequent = {name for name, _ in Counter(sorted(names)).most_common(MOST_VALUES)}
+    return [name if name in frequent else "other" for name in names]
+
+
+def _place(by: str, value: str, counts: Counter[str]) -> tuple[int, str]:
+    """Lengths in their order, anything else by frequency."""
+    if by == "length":
+        return [bucket(n) for n in (0, *LENGTHS, LENGTHS[-1] + 1)].index(value), value
+    return -counts[value], value

@@ -14,12 +14,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from echo_ops.errors import InputError
+from echo_ops.schema.conform import conform
+from echo_ops.schema.examples import EXAMPLES
 from echo_ops.settings import Training
-from echo_ops.training import lessons as lesson_files
 from echo_ops.training.device import best_device, clear_errors, load_model, load_tokenizer
 from echo_ops.training.fim import Layout, LessonTooLong, Rendered
 from echo_ops.training.progress import Progress, Report, run_apart, serve, silent
 from echo_ops.training.scores import SCORES, score
+
+COLUMNS = pa.schema(
+    [EXAMPLES.field(name) for name in ("request_id", "language", "prefix", "suffix", "lesson", "committed")]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,19 @@ class EvaluationSpec:
         return cls(**{**data, "training": Training(**data["training"])})
 
 
+def read(examples: str | Path) -> pa.Table:
+    """The columns of EXAMPLES that an evaluation needs, of a Parquet file.
+
+    Raises:
+        InputError: there is no such file, it is no Parquet, or it lacks a column.
+    """
+    try:
+        rows = pq.read_table(examples)
+    except (OSError, pa.ArrowInvalid):
+        raise InputError(f"{examples} is no Parquet file that can be read; wanted are rows of EXAMPLES") from None
+    return conform(rows.select([name for name in COLUMNS.names if name in rows.column_names]), COLUMNS, str(examples))
+
+
 def launch(spec: EvaluationSpec, report: Report = silent) -> pa.Table:
     """``evaluate`` in a process of its own; gives the SCORES, and leaves them at ``spec.out``.
 
@@ -57,7 +76,7 @@ def evaluate(model: str | Path, rows: pa.Table, training: Training, report: Repo
 
     Args:
         model: folder or hub id.
-        rows: EXAMPLES, or its columns request_id, prefix, suffix, lesson and committed.
+        rows: EXAMPLES, or its COLUMNS; the language may be left out.
         training: ``context_tokens``, ``max_new_tokens``, ``evaluation_batch_size`` and ``threads`` count here.
         report: is told of the rows that are done.
 
@@ -159,8 +178,7 @@ def _left_padded(rows: Sequence[list[int]], pad: int, device: Any) -> tuple[Any,
 
 def _main(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     asked = EvaluationSpec.from_dict(spec)
-    rows = pa.Table.from_batches(lesson_files.read(asked.examples), schema=lesson_files.COLUMNS)
-    scores = evaluate(asked.model, rows, asked.training, report)
+    scores = evaluate(asked.model, read(asked.examples), asked.training, report)
     out = Path(asked.out)
     part = out.with_name(f".{out.name}.part")
     with clear_errors(str(out)):

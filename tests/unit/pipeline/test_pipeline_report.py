@@ -6,6 +6,7 @@ from rich.table import Table
 
 from echo_ops.pipeline import report
 from echo_ops.pipeline.manifest import Manifest
+from echo_ops.pipeline.train import Trained
 
 
 def text(table: Table) -> str:
@@ -36,3 +37,26 @@ def test_a_funnel_is_no_wider_than_a_terminal(days: int, tables: int) -> None:
 )
 def test_numbers_are_fit_to_read(value: object, shown: str) -> None:
     assert report._number(value) == shown
+
+
+def test_both_models_are_shown_side_by_side_with_what_is_beyond_chance() -> None:
+    def compared(before: float | None, after: float | None, low: float | None = None) -> dict[str, object]:
+        known = low is not None and before is not None and after is not None
+        return {
+            "champion": before,
+            "challenger": after,
+            "difference": {"value": after - before, "low": low, "high": 0.5} if known else None,
+        }
+
+    figures = {name: compared(0.25, 0.5, 0.125) for name in report.SLICED}
+    of_go = {name: compared(None, 0.5) for name in report.SLICED} | {"saved_share": compared(0.25, 0.375, -0.125)}
+    slices = [{"by": "language", "value": name, "requests": 1234, "clusters": 9} for name in ("python", "go")]
+    comparison = {"figures": figures, "clusters": 9, "slices": [slices[0] | {"figures": figures}]}
+    comparison["slices"] += [slices[1] | {"figures": of_go}]
+    whole = {"requests": 1234, **dict.fromkeys(report.SLICED, 0.25)}
+    trained = Trained("2026-11-02", 1234, whole, whole | {"kept_rate": 0.5}, True, "", None, comparison)
+    (kept,) = [line for line in text(report.evaluation(trained)).splitlines() if "kept_rate" in line]
+    assert kept.split() == ["│", "kept_rate", "│", "0.25", "│", "0.5", "│", "+0.250", "(+0.125", "to", "+0.500)", "│"]
+    shown = [line.split() for line in text(report.slices(trained)).splitlines()]
+    assert ["python", "1,234", "25.0→50.0*", "25.0→50.0*", "25.0→50.0*", "0.250→0.500*"] in shown
+    assert ["go", "1,234", "–→50.0", "–→50.0", "25.0→37.5", "–→0.500"] in shown

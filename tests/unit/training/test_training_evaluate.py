@@ -6,9 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from echo_ops.settings import Training
-from echo_ops.training.evaluate import EvaluationSpec, evaluate, launch
+from echo_ops.training.evaluate import COLUMNS, EvaluationSpec, evaluate, launch
 from echo_ops.training.fim import Layout
-from echo_ops.training.lessons import COLUMNS
 from echo_ops.training.scores import SCORES
 
 TRAINING = Training(context_tokens=64, max_new_tokens=8, evaluation_batch_size=4, threads=1)
@@ -25,8 +24,7 @@ def rows() -> pa.Table:
                 "suffix": "\n" * (i % 3),
                 "lesson": lesson,
                 "committed": lesson,
-                "weight": 1.0,
-                "split": "evaluation",
+                "language": "python" if i % 2 else None,
             }
             for i, lesson in enumerate(lessons)
         ],

@@ -56,6 +56,7 @@ def test_the_summary_of_a_few_requests_by_hand() -> None:
         "exact_match": pytest.approx(1 / 3),
         "edit_similarity": pytest.approx((1 + 0.5 + 0) / 3),
         "kept_rate": 1.0,
+        "saved_share": pytest.approx(6 / 12),
         "perplexity": pytest.approx(math.exp(8 / 7)),
         "nll_per_character": pytest.approx(8 / 12),
         "void": 2,
