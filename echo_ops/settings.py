@@ -275,7 +275,16 @@ class Training(Section):
     """How the model learns."""
 
     window_days: int = Field(7, ge=1, description="days whose lessons are learned")
+    half_life_days: float | None = Field(
+        None,
+        gt=0,
+        description="days after which a lesson of the window is seen half as often; unset: age does not count",
+    )
     replay_share: Share = Field(0.2, description="share of rows from days before the window, against forgetting")
+    static_set: Path | None = Field(
+        None, description="JSONL or Parquet file of prefix, suffix and lesson that is replayed too, against forgetting"
+    )
+    static_share: float = Field(0.1, ge=0, lt=1, description="share of rows from that file, if one is named")
     method: Literal["lora", "full"] = Field("lora", description="adapter or all weights")
     lora_rank: int = Field(16, ge=1, description="rank of the adapter")
     learning_rate: float | None = Field(
@@ -286,6 +295,18 @@ class Training(Section):
     batch_size: int = Field(16, ge=1, description="lessons per optimizer step")
     device_batch_size: int = Field(
         16, ge=1, description="lessons per forward and backward pass; lower it when memory runs out"
+    )
+    gradient_checkpointing: bool | None = Field(
+        None, description="compute activations again instead of keeping them: less memory, more time; unset: on GPUs"
+    )
+    gpus: int = Field(1, ge=1, description="GPUs of this machine that share a fine-tuning, by `accelerate launch`")
+    checkpoint_steps: int = Field(
+        200, ge=1, description="optimizer steps between checkpoints, from the last of which a killed run goes on"
+    )
+    orphan_minutes: float = Field(
+        30.0,
+        ge=0,
+        description="minutes that a fine-tuning goes on when who asked for it was killed, for a retry to find",
     )
     context_tokens: int = Field(1024, ge=64, description="tokens of context and lesson together")
     seed: int = Field(0, description="seed of shuffling and initialisation")

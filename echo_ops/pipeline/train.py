@@ -15,6 +15,7 @@ import json
 import re
 import shutil
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
@@ -27,6 +28,7 @@ import pyarrow.parquet as pq
 
 from echo_ops.errors import InputError
 from echo_ops.lake.tables import Lake
+from echo_ops.pipeline.replacing import replacing
 from echo_ops.schema.examples import EXAMPLES
 from echo_ops.settings import Settings
 from echo_ops.training.progress import Progress, Report, silent
@@ -51,6 +53,8 @@ class Assembled:
     versions: dict[str, int]
     train_hash: str
     evaluation_hash: str
+    static_rows: int = 0
+    static_hash: str | None = None  # of the static set, whole
     left_out: dict[str, int] = field(default_factory=dict)  # reason → lessons that another day makes superfluous
 
 
@@ -90,6 +94,8 @@ def assemble(day: date, settings: Settings) -> Assembled:
     """
     from echo_ops.curation.duplicates import without
     from echo_ops.pipeline.across_days import left_out
+    from echo_ops.training.detached import halt
+    from echo_ops.training.finetune import run_folder
     from echo_ops.training.replay import choose, mix
 
     lake = Lake(settings.lake_uri)
@@ -112,8 +118,10 @@ def assemble(day: date, settings: Settings) -> Assembled:
                 "in the table `dropped` why their requests became none"
             )
     folder = _folder(settings, day)
+    halt(run_folder(str(folder / "checkpoint")))
     shutil.rmtree(folder, ignore_errors=True)  # of a night that was killed, or is trained again
     folder.mkdir(parents=True)
+    static = _add_static_set(folder, mixed.num_rows, settings)
     assembled = Assembled(
         day=day.isoformat(),
         days=tuple(one.isoformat() for one in published if one in set(window) | set(older)),
@@ -121,8 +129,11 @@ def assemble(day: date, settings: Settings) -> Assembled:
         replay_rows=mixed.num_rows - fresh.num_rows,
         evaluation_rows=held_out.num_rows,
         versions=versions,
-        train_hash=_write(folder / "train.parquet", lake, window + older, "train", mixed, versions),
+        train_hash=_write(
+            folder / "train.parquet", lake, window + older, "train", mixed, versions, _decay(settings, day)
+        ),
         evaluation_hash=_write(folder / "evaluation.parquet", lake, window, "evaluation", held_out, versions),
+        **static,
         left_out=dict(Counter(sorted(reason.code for reason in repeats.values()))),
     )
     _put(folder / "assembled.json", assembled)
@@ -130,23 +141,30 @@ def assemble(day: date, settings: Settings) -> Assembled:
 
 
 def finetune(day: date, settings: Settings, report: Report = silent) -> None:
-    """Fine-tune the champion on the night's lessons, in a process of its own."""
+    """Fine-tune the champion on the night's lessons, in a process of its own.
+
+    Run again after a kill, it follows the process that is still at work, or goes on from its last checkpoint: with the
+    champion that the night began with, also where another one serves by now.
+    """
     from echo_ops.pipeline.champion import ensure_champion
     from echo_ops.rollout.registry import MlflowRegistry
     from echo_ops.training.finetune import FinetuneSpec, launch
 
     folder = _folder(settings, day)
     registry = MlflowRegistry(settings)
-    champion = ensure_champion(settings, registry)
+    before = folder / "champion.json"
+    champion = registry.version(_get(before)["version"]) if before.exists() else ensure_champion(settings, registry)
+    with replacing(before) as part:
+        part.write_text(json.dumps({"version": champion.version}))
+    static = folder / "static.parquet"
     spec = FinetuneSpec(
         model=str(registry.download(champion)),
         examples=str(folder / "train.parquet"),
         out=str(folder / "checkpoint"),
         training=settings.training,
+        static=str(static) if static.exists() else None,
     )
-    result = launch(spec, report)
-    (folder / "champion.json").write_text(json.dumps({"version": champion.version}))
-    _put(folder / "finetuned.json", result)
+    _put(folder / "finetuned.json", launch(spec, report))
 
 
 def evaluate(day: date, settings: Settings, report: Report = silent) -> None:
@@ -289,8 +307,43 @@ def _keys(lake: Lake, days: list[date], split: str, versions: dict[str, int]) ->
     return pa.Table.from_batches(batches, schema=pa.schema([EXAMPLES.field("request_id")]))
 
 
-def _write(path: Path, lake: Lake, days: list[date], split: str, chosen: pa.Table, versions: dict[str, int]) -> str:
-    """Stream the chosen rows into a file; gives the hash of its bytes."""
+def _decay(settings: Settings, day: date) -> Callable[[date], float]:
+    """What the weight of a day's lessons is multiplied with: the window's decay, what is replayed does not."""
+    training = settings.training
+
+    def factor(of: date) -> float:
+        age = (day - of).days
+        return (
+            1.0
+            if training.half_life_days is None or age >= training.window_days
+            else 0.5 ** (age / training.half_life_days)
+        )
+
+    return factor
+
+
+def _add_static_set(folder: Path, others: int, settings: Settings) -> dict[str, Any]:
+    """Write so much of the static set that it is its share of all rows; gives what ``Assembled`` says of it."""
+    from echo_ops.training.static_set import sample
+
+    path, share = settings.training.static_set, settings.training.static_share
+    if path is None:
+        return {}
+    rows = sample(path, round(others * share / (1 - share)), settings.training.seed)
+    pq.write_table(rows, folder / "static.parquet", compression="zstd")
+    return {"static_rows": rows.num_rows, "static_hash": _hash(path)}
+
+
+def _write(
+    path: Path,
+    lake: Lake,
+    days: list[date],
+    split: str,
+    chosen: pa.Table,
+    versions: dict[str, int],
+    decay: Callable[[date], float] = lambda _: 1.0,
+) -> str:
+    """Stream the chosen rows into a file, their weights decayed by day; gives the hash of its bytes."""
     wanted = chosen["request_id"].combine_chunks()
     columns = [field.name for field in EXAMPLES]
     part = path.with_suffix(".part")
@@ -298,8 +351,16 @@ def _write(path: Path, lake: Lake, days: list[date], split: str, chosen: pa.Tabl
         for day in sorted(days):
             batches = lake.read("examples", [day], columns, versions.get("examples"), {"split": split})
             rows = [batch.filter(pc.is_in(batch["request_id"], value_set=wanted)) for batch in batches]
-            writer.write_table(pa.Table.from_batches(rows, schema=EXAMPLES).sort_by("request_id"))
+            table = pa.Table.from_batches(rows, schema=EXAMPLES).sort_by("request_id")
+            weight = pc.multiply(table["weight"], decay(day))
+            writer.write_table(
+                table.set_column(table.schema.get_field_index("weight"), EXAMPLES.field("weight"), weight)
+            )
     part.replace(path)
+    return _hash(path)
+
+
+def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

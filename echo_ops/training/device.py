@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ class Device:
 
     name: str  # as torch has it: cuda, cpu
     bf16: bool
+
+    @property
+    def local(self) -> str:
+        """As torch has it, with the GPU of this process where several share a training."""
+        return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if self.name == "cuda" else self.name
 
 
 def best_device() -> Device:
@@ -71,6 +77,18 @@ def load_model(model: str, dtype: Any, attention: str | None = None) -> Any:
 def _unreadable(model: str, error: Exception) -> str:
     what = "no folder with config.json, tokenizer.json and weights" if Path(model).is_dir() else "no model that is here"
     return f"{model} is {what}, nor one that the hub gives ({type(error).__name__}); check ECHO_BASE_MODEL"
+
+
+@contextmanager
+def main_process_first(processes: int, device: Device) -> Iterator[None]:
+    """Where several processes share a training, the others enter when the main one has left."""
+    if processes == 1:
+        yield
+        return
+    from accelerate import PartialState
+
+    with PartialState(cpu=device.name == "cpu").main_process_first():
+        yield
 
 
 @contextmanager

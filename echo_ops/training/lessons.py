@@ -7,8 +7,9 @@ request.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -63,16 +64,16 @@ def read(examples: str | Path, split: str | None = None) -> Iterator[pa.RecordBa
             yield from rows.combine_chunks().to_batches()
 
 
-def render(examples: str | Path, layout: Layout, context_tokens: int, reserved: int, path: Path) -> Lessons:
-    """Render the rows of ``examples`` whose split is ``train`` into an Arrow file at ``path``.
+def render(files: Sequence[str | Path], layout: Layout, context_tokens: int, reserved: int, path: Path) -> Lessons:
+    """Render the rows of some files of EXAMPLES whose split is ``train`` into an Arrow file at ``path``.
 
     Raises:
-        InputError: the file cannot be read, or holds no lesson that fits.
+        InputError: a file cannot be read, or they hold no lesson that fits.
     """
     lessons = Lessons(path, [], [], [], [], 0)
     too_long = 0
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, TOKENS) as writer:
-        for batch in read(examples, split="train"):
+        for batch in chain.from_iterable(read(file, split="train") for file in files):
             rendered = []
             for row in batch.to_pylist():
                 try:
@@ -88,7 +89,7 @@ def render(examples: str | Path, layout: Layout, context_tokens: int, reserved: 
             writer.write_batch(pa.RecordBatch.from_pylist(rendered, schema=TOKENS))
     if not lessons.request_ids:
         raise InputError(
-            f"{examples} holds no lesson to learn ({too_long} are longer than {context_tokens} tokens); "
+            f"{files[0]} holds no lesson to learn ({too_long} are longer than {context_tokens} tokens); "
             "wanted is at least one row with split train"
         )
     return Lessons(path, lessons.request_ids, lessons.lengths, lessons.targets, lessons.weights, too_long)

@@ -63,13 +63,6 @@ def run_apart(module: str, spec: dict[str, Any], report: Report, threads: int | 
         InputError: the program refused its input.
         TrainingError: it failed, or was killed.
     """
-    environment = {**os.environ, LIFELINE: "1", "PYTHONUNBUFFERED": "1"}
-    # Threads that spin while they wait take the very cores they wait for: beside another busy process a small model
-    # trained ten times slower. A short spin costs 4 % on a quiet machine; none at all, OMP_WAIT_POLICY=PASSIVE, 44 %.
-    environment.setdefault("GOMP_SPINCOUNT", "10000")
-    environment.setdefault("TQDM_DISABLE", "1")  # the progress is ours
-    if threads is not None:
-        environment["OMP_NUM_THREADS"] = str(threads)
     with tempfile.TemporaryDirectory(prefix="echo-training-") as folder:
         path = Path(folder) / "spec.json"
         path.write_text(json.dumps(spec, sort_keys=True), encoding="utf-8")
@@ -77,7 +70,7 @@ def run_apart(module: str, spec: dict[str, Any], report: Report, threads: int | 
             [sys.executable, "-m", module, str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=environment,
+            env=environment_of(threads) | {LIFELINE: "1"},
             text=True,
             encoding="utf-8",
         ) as process:
@@ -86,17 +79,38 @@ def run_apart(module: str, spec: dict[str, Any], report: Report, threads: int | 
             except BaseException:
                 process.kill()
                 raise
-    if outcome is not None and "result" in outcome:
+    if outcome is None:
+        raise TrainingError(_death_of(module, process.returncode))
+    return result_in(outcome)
+
+
+def environment_of(threads: int | None) -> dict[str, str]:
+    """The environment of a program that trains or evaluates; ``threads`` as in ``run_apart``."""
+    # Threads that spin while they wait take the very cores they wait for: beside another busy process a small model
+    # trained ten times slower. A short spin costs 4 % on a quiet machine; none at all, OMP_WAIT_POLICY=PASSIVE, 44 %.
+    defaults = {"GOMP_SPINCOUNT": "10000", "TQDM_DISABLE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+    own = {"PYTHONUNBUFFERED": "1"} | ({} if threads is None else {"OMP_NUM_THREADS": str(threads)})
+    return {**defaults, **os.environ, **own}
+
+
+def result_in(outcome: dict[str, Any]) -> dict[str, Any]:
+    """The result in a program's last line.
+
+    Raises:
+        InputError, TrainingError: the line is an error.
+    """
+    if "result" in outcome:
         result: dict[str, Any] = outcome["result"]
         return result
-    if outcome is not None:
-        kind = InputError if outcome["error"]["kind"] == InputError.__name__ else TrainingError
-        raise kind(outcome["error"]["message"])
-    raise TrainingError(_death_of(module, process.returncode))
+    kind = InputError if outcome["error"]["kind"] == InputError.__name__ else TrainingError
+    raise kind(outcome["error"]["message"])
 
 
 def serve(work: Callable[[dict[str, Any], Report], dict[str, Any]]) -> int:
-    """The main of a program that ``run_apart`` starts; gives its exit status."""
+    """The main of a program that ``run_apart`` or ``run_detached`` starts; gives its exit status.
+
+    Of several processes that do the work together, the first one gives the result, and any of them an error.
+    """
     protocol = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", buffering=1)
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print must not mix with the protocol
     if os.environ.get(LIFELINE):
@@ -109,7 +123,9 @@ def serve(work: Callable[[dict[str, Any], Report], dict[str, Any]]) -> int:
         if len(sys.argv) != 2 or not Path(sys.argv[1]).is_file():
             raise InputError("wanted is one argument, the JSON file with the specification")
         spec = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-        say(result=work(spec, lambda progress: say(progress=asdict(progress))))
+        result = work(spec, lambda progress: say(progress=asdict(progress)))
+        if os.environ.get("RANK", "0") == "0":
+            say(result=result)
         return 0
     except EchoError as error:
         kind = InputError if isinstance(error, InputError) else TrainingError

@@ -9,23 +9,31 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from echo_ops.errors import TrainingError
+from echo_ops.errors import InputError, TrainingError
 from echo_ops.settings import Training
-from echo_ops.training import lessons as lesson_files
 from echo_ops.training.device import Device, flash_attention, load_model
-from echo_ops.training.fim import IGNORED, Layout
-from echo_ops.training.lessons import Lessons
+from echo_ops.training.fim import IGNORED
 from echo_ops.training.packing import Packing, cells, collate, keeps_apart, pack, passes
 from echo_ops.training.progress import Progress, Report
 
 WARMUP = 0.05  # share of the steps
 LOSSES = 100  # reports over a run
+WHOLE = "whole"  # a file in a checkpoint of the trainer, put there last
 LOWER_RATE = "lower ECHO_TRAINING_LEARNING_RATE"
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """What is learned, in its order. Written by ``finetune``; read by ``learn``."""
+
+    dataset: Any  # of ``datasets``, with ``input_ids`` and ``labels``
+    lengths: list[int]  # tokens of each row
+    pad_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Learned:
-    """What a run of the trainer did. Written by ``train``; read by ``finetune``."""
+    """What a run of the trainer did. Written by ``learn``; read by ``finetune``."""
 
     steps: int
     losses: tuple[tuple[int, float], ...]  # step, mean nats per token with loss
@@ -33,27 +41,17 @@ class Learned:
     padding_share: float  # of the tokens that went through the model
 
 
-def train(
-    model: str,
-    training: Training,
-    learning_rate: float,
-    layout: Layout,
-    lessons: Lessons,
-    rows: list[int],
-    device: Device,
-    part: Path,
-    report: Report,
+def learn(
+    model: str, training: Training, rate: float, rows: Rows, tokenizer: Any, device: Device, part: Path, report: Report
 ) -> Learned:
-    """Learn ``rows`` of ``lessons`` in their order, and write config and weights into ``part``.
+    """Learn ``rows`` and write config and weights into ``part``; goes on from a checkpoint of the trainer found there.
 
     Raises:
         InputError: there is no such model.
         TrainingError: the loss or the weights are no numbers any more.
     """
     import torch
-    from peft import LoraConfig
-    from transformers import AutoConfig, PrinterCallback
-    from trl import SFTConfig
+    from transformers import AutoConfig
 
     if training.threads is not None:
         torch.set_num_threads(training.threads)
@@ -61,62 +59,120 @@ def train(
     # All weights are learned in float32, with bf16 products: steps of 1e-5 vanish in bf16 weights. Under an adapter
     # the base stays as it is, so it may be held in bf16.
     dtype = torch.bfloat16 if lora and device.name == "cuda" else torch.float32
-    flash = flash_attention(device)
-    loaded = load_model(model, dtype, flash).to(device.name)
-    packing: Packing = "none" if not keeps_apart(loaded) else "flat" if flash else "rows"
-    on_device = max(n for n in range(1, training.device_batch_size + 1) if training.batch_size % n == 0)
-    lengths = [lessons.lengths[row] for row in rows]
-    steps = math.ceil(len(rows) / training.batch_size)
-    trainer = lesson_trainer()(
-        model=loaded,
-        args=SFTConfig(
-            output_dir=str(part / "trainer"),
-            max_steps=steps,
-            per_device_train_batch_size=on_device,
-            gradient_accumulation_steps=training.batch_size // on_device,
-            learning_rate=learning_rate,
-            lr_scheduler_type="cosine",
-            warmup_steps=math.ceil(steps * WARMUP),
-            max_grad_norm=1.0,
-            seed=training.seed,
-            train_sampling_strategy="sequential",  # the order is ours
-            dataset_kwargs={"skip_prepare_dataset": True},  # the tokens and labels are ours
-            max_length=None,
-            bf16=device.bf16,
-            use_cpu=device.name == "cpu",
-            dataloader_pin_memory=device.name != "cpu",
-            activation_checkpointing=device.name != "cpu",
-            logging_steps=max(1, steps // LOSSES),
-            logging_nan_inf_filter=False,  # the default hides a NaN in the mean
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-        ),
-        train_dataset=lesson_files.dataset(lessons, rows),
-        data_collator=partial(collate, pad_id=layout.end_id, packing=packing),
-        processing_class=layout.tokenizer,
-        peft_config=LoraConfig(
-            task_type="CAUSAL_LM",
-            r=training.lora_rank,
-            lora_alpha=2 * training.lora_rank,
-            target_modules="all-linear",
-        )
-        if lora
-        else None,
-        callbacks=[
-            _reporter([sum(step) for step in passes(lengths, training.batch_size, training.batch_size)], report)
-        ],
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train()
-    _write(trainer.model, AutoConfig.from_pretrained(model).dtype or torch.float32, lora, part)
-    computed = sum(cells(one, pack(one, packing)) for one in passes(lengths, training.batch_size, on_device))
+    loaded = load_model(model, dtype, flash_attention(device)).to(device.local)
+    packing = packing_for(loaded)
+    folder = part / "trainer"
+    trainer = make_trainer(loaded, training, rate, rows, tokenizer, device, packing, folder, report)
+    trainer.train(resume_from_checkpoint=last_checkpoint(folder))
+    if trainer.is_world_process_zero():
+        _write(trainer.accelerator.unwrap_model(trainer.model), AutoConfig.from_pretrained(model).dtype, lora, part)
+    on_device = lessons_on_device(training)
+    computed = sum(cells(one, pack(one, packing)) for one in passes(rows.lengths, training.batch_size, on_device))
     return Learned(
-        steps=steps,
+        steps=trainer.state.max_steps,
         losses=tuple((log["step"], log["loss"]) for log in trainer.state.log_history if "loss" in log),
         packing=packing,
-        padding_share=round(1 - sum(lengths) / computed, 4),
+        padding_share=round(1 - sum(rows.lengths) / computed, 4),
     )
+
+
+def packing_for(model: Any) -> Packing:
+    """How lessons share rows in this model, with the attention that it was loaded with."""
+    if not keeps_apart(model):
+        return "none"
+    return "flat" if model.config._attn_implementation.startswith("flash") else "rows"
+
+
+def lessons_on_device(training: Training) -> int:
+    """Lessons of one pass of one process: as many as allowed, so that passes of equal size make a step.
+
+    Raises:
+        InputError: a step cannot be shared evenly between the processes.
+    """
+    share, rest = divmod(training.batch_size, training.gpus)
+    if rest or not share:
+        raise InputError(
+            f"a step of {training.batch_size} lessons cannot be shared between {training.gpus} GPUs; "
+            "make ECHO_TRAINING_BATCH_SIZE a multiple of ECHO_TRAINING_GPUS"
+        )
+    return max(n for n in range(1, training.device_batch_size + 1) if share % n == 0)
+
+
+def make_trainer(
+    model: Any,
+    training: Training,
+    rate: float,
+    rows: Rows,
+    tokenizer: Any,
+    device: Device,
+    packing: Packing,
+    folder: Path,
+    report: Report,
+) -> Any:
+    """The trainer, ready to train: a model that is loaded, and everything that shapes its steps."""
+    from transformers import PrinterCallback
+
+    tokens = [sum(step) for step in passes(rows.lengths, training.batch_size, training.batch_size)]
+    trainer = lesson_trainer()(
+        model=model,
+        args=arguments(training, rate, len(tokens), device, folder),
+        train_dataset=rows.dataset,
+        data_collator=partial(collate, pad_id=rows.pad_id, packing=packing),
+        processing_class=tokenizer,
+        peft_config=adapter(training),
+        callbacks=[_watcher(tokens, report)],
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def arguments(training: Training, rate: float, steps: int, device: Device, folder: Path) -> Any:
+    """TRL's settings for rows that are tokens with labels, in an order of our own."""
+    from trl import SFTConfig
+
+    on_device = lessons_on_device(training)
+    checkpointing = training.gradient_checkpointing
+    return SFTConfig(
+        output_dir=str(folder),
+        max_steps=steps,
+        per_device_train_batch_size=on_device,
+        gradient_accumulation_steps=training.batch_size // training.gpus // on_device,
+        learning_rate=rate,
+        lr_scheduler_type="cosine",
+        warmup_steps=math.ceil(steps * WARMUP),
+        max_grad_norm=1.0,
+        seed=training.seed,
+        train_sampling_strategy="sequential",
+        dataset_kwargs={"skip_prepare_dataset": True},
+        max_length=None,
+        bf16=device.bf16,
+        use_cpu=device.name == "cpu",
+        dataloader_pin_memory=device.name != "cpu",
+        activation_checkpointing=device.name != "cpu" if checkpointing is None else checkpointing,
+        logging_steps=max(1, steps // LOSSES),
+        logging_nan_inf_filter=False,  # the default hides a NaN in the mean
+        save_strategy="steps",
+        save_steps=training.checkpoint_steps,
+        save_total_limit=2,  # the one before stays until the new one is marked whole
+        report_to="none",
+        disable_tqdm=True,
+    )
+
+
+def adapter(training: Training) -> Any:
+    """What is learned beside the weights, for PEFT; None where the weights themselves are."""
+    from peft import LoraConfig
+
+    if training.method == "full":
+        return None
+    rank = training.lora_rank
+    return LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The last checkpoint of the trainer that was written whole; None where there is none."""
+    whole = [path.parent for path in folder.glob(f"checkpoint-*/{WHOLE}")]
+    return str(max(whole, key=lambda path: int(path.name.rpartition("-")[2]))) if whole else None
 
 
 def lesson_trainer() -> Any:
@@ -150,20 +206,29 @@ def lesson_trainer() -> Any:
     return LessonTrainer
 
 
-def _reporter(tokens: list[int], report: Report) -> Any:
-    """A callback that tells of each loss, and stops at one that is no number. ``tokens``: those of each step."""
+def _watcher(tokens: list[int], report: Report) -> Any:
+    """A callback that tells of each loss, stops at one that is no number, and marks checkpoints as whole.
+
+    Args:
+        tokens: those of each step.
+    """
     from transformers import TrainerCallback
 
-    class Reporter(TrainerCallback):  # type: ignore[misc]
+    class Watcher(TrainerCallback):  # type: ignore[misc]
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **_: Any) -> None:
             if not logs or "loss" not in logs:
                 return
             loss, step = float(logs["loss"]), state.global_step
             if not math.isfinite(loss):
                 raise TrainingError(f"the loss is {loss} at step {step} of {len(tokens)}; {LOWER_RATE}")
-            report(Progress("fine-tune", step, len(tokens), loss, sum(tokens[:step])))
+            if state.is_world_process_zero:
+                report(Progress("fine-tune", step, len(tokens), loss, sum(tokens[:step])))
 
-    return Reporter()
+        def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+            if state.is_world_process_zero:
+                Path(args.output_dir, f"checkpoint-{state.global_step}", WHOLE).touch()
+
+    return Watcher()
 
 
 def _write(trained: Any, dtype: Any, lora: bool, part: Path) -> None:
@@ -176,4 +241,4 @@ def _write(trained: Any, dtype: Any, lora: bool, part: Path) -> None:
     if broken:
         raise TrainingError(f"{len(broken)} weights are no numbers after training; {LOWER_RATE}")
     trained.config.use_cache = True  # the trainer turns it off
-    trained.to(dtype).save_pretrained(part)
+    trained.to(dtype or torch.float32).save_pretrained(part)

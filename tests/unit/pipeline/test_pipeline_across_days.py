@@ -1,5 +1,7 @@
 """Days come together: the newest of equal lessons is learned, and nothing that is evaluated on."""
 
+import hashlib
+import json
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from echo_ops.schema.days import DAYS
 from echo_ops.schema.examples import EXAMPLES
 from echo_ops.schema.lifecycles import LIFECYCLES
 from echo_ops.schema.scores import SCORES
-from echo_ops.settings import Curation, Settings
+from echo_ops.settings import Curation, Settings, Training
 from echo_ops.settings import Lake as LakeSection
 from echo_ops.teacher.judge import judge
 from echo_ops.teacher.syntax import SyntaxTeacher
@@ -113,3 +115,31 @@ def test_days_without_scores_are_learned_as_they_are(settings: Settings) -> None
         scores=False,
     )
     assert learned(settings, FIRST) == (["a"], ["b"], {})
+
+
+def test_what_is_older_weighs_less_and_a_static_set_is_mixed_in(settings: Settings, tmp_path: Path) -> None:
+    days = [FIRST + timedelta(days=number) for number in range(4)]
+    for number, day in enumerate(days):
+        name = "abcd"[number] * 6
+        publish(
+            settings,
+            day,
+            [lifecycle(day, f"{name} 1", LEARNED, name), lifecycle(day, f"{name} 2", HELD_OUT, f"{name}s")],
+        )
+    rows = [{"prefix": "", "suffix": "", "lesson": f"y{i}"} for i in range(9)]
+    (tmp_path / "set.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    training = Training(
+        window_days=3, replay_share=0.25, half_life_days=1, static_set=tmp_path / "set.jsonl", static_share=0.2
+    )
+    assembled = assemble(days[3], settings.model_copy(update={"training": training}))
+    folder = tmp_path / "training" / days[3].isoformat()
+    train = pq.read_table(folder / "train.parquet")
+    assert dict(zip(train["request_id"].to_pylist(), train["weight"].to_pylist(), strict=True)) == {
+        "aaaaaa 1": 1.0,  # replayed from before the window
+        "bbbbbb 1": 0.25,
+        "cccccc 1": 0.5,
+        "dddddd 1": 1.0,
+    }
+    assert (assembled.train_rows, assembled.replay_rows, assembled.static_rows) == (4, 1, 1)
+    assert pq.read_table(folder / "static.parquet").num_rows == 1
+    assert assembled.static_hash == hashlib.sha256((tmp_path / "set.jsonl").read_bytes()).hexdigest()

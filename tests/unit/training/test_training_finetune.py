@@ -1,6 +1,8 @@
 import hashlib
 import json
 import math
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -164,3 +166,45 @@ def test_a_process_of_its_own_does_the_same(spec: FinetuneSpec, tmp_path: Path) 
     here = finetune(replace(short, out=str(tmp_path / "here")))
     assert apart.losses == here.losses
     assert weights(Path(apart.model)) == weights(Path(here.model))
+
+
+def killed_after(spec: FinetuneSpec, step: int, folder: Path) -> None:
+    """A fine-tuning in a process of its own that dies without a word, some steps in."""
+    path = folder / "spec.json"
+    path.write_text(json.dumps(spec.to_dict()))
+    command = [sys.executable, "-m", "echo_ops.training.finetune", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if json.loads(line)["progress"]["done"] == step:
+                child.kill()
+    path.unlink()
+
+
+@pytest.mark.parametrize("method", ["full", "lora"])
+def test_a_killed_run_goes_on_from_its_last_checkpoint(spec: FinetuneSpec, method: str, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    training = TRAINING.model_copy(update={"method": method, "max_steps": 20, "checkpoint_steps": 4})
+    spec = replace(spec, training=training)
+    whole = finetune(replace(spec, out=str(tmp_path / "whole")))
+    killed_after(spec, 10, tmp_path)
+    assert left_of(tmp_path) == [".out.part", "whole"]  # nothing that would be taken for a checkpoint
+    (tmp_path / ".out.part" / "trainer" / "checkpoint-19").mkdir()  # as if it had died while it wrote one
+    told: list[Progress] = []
+    resumed = finetune(spec, told.append)
+    assert told[0].done in (9, 13, 17)  # as far as it came until the kill arrived
+    assert dict(resumed.losses) == pytest.approx(dict(whole.losses), rel=1e-4)
+    first, second = (load_file(Path(one.model) / "model.safetensors") for one in (whole, resumed))
+    for name, weight in first.items():
+        torch.testing.assert_close(second[name], weight, rtol=1e-3, atol=1e-4)
+    assert left_of(tmp_path) == ["out", "whole"]
+
+
+def test_a_killed_run_of_other_settings_is_not_gone_on_with(spec: FinetuneSpec, tmp_path: Path) -> None:
+    first = replace(spec, training=TRAINING.model_copy(update={"checkpoint_steps": 2, "max_steps": 20}))
+    killed_after(first, 5, tmp_path)
+    told: list[Progress] = []
+    finetune(replace(first, training=first.training.model_copy(update={"seed": 1, "max_steps": 3})), told.append)
+    assert told[0].done == 1

@@ -39,7 +39,7 @@ def test_only_train_rows_are_learned_and_those_that_do_not_fit_are_counted(
 ) -> None:
     rows = [row(0), row(1, split="evaluation"), row(2, lesson="z" * 500), row(3, lesson="")]
     layout = Layout(small_tokenizer)
-    lessons = render(write(tmp_path / "rows.parquet", rows), layout, 64, 16, tmp_path / "lessons.arrow")
+    lessons = render([write(tmp_path / "rows.parquet", rows)], layout, 64, 16, tmp_path / "lessons.arrow")
     assert (lessons.request_ids, lessons.too_long) == (["q000", "q003"], 1)
     first, silence = dataset(lessons, [0, 1])
     assert layout.split(layout.render("", "\n", "y0", 64, 16))[2] == layout.decode(
@@ -52,9 +52,9 @@ def test_only_train_rows_are_learned_and_those_that_do_not_fit_are_counted(
 def test_what_cannot_be_learned_from_is_refused(small_tokenizer: Any, tmp_path: Path) -> None:
     layout, arrow = Layout(small_tokenizer), tmp_path / "lessons.arrow"
     with pytest.raises(InputError, match="no Parquet file"):
-        render(tmp_path / "missing.parquet", layout, 64, 16, arrow)
+        render([tmp_path / "missing.parquet"], layout, 64, 16, arrow)
     with pytest.raises(InputError, match="holds no lesson to learn"):
-        render(write(tmp_path / "rows.parquet", [row(1, split="evaluation")]), layout, 64, 16, arrow)
+        render([write(tmp_path / "rows.parquet", [row(1, split="evaluation")])], layout, 64, 16, arrow)
     pq.write_table(pa.table({"request_id": ["a"]}), tmp_path / "narrow.parquet")
     with pytest.raises(SchemaError, match="prefix"):
         list(read(tmp_path / "narrow.parquet"))
