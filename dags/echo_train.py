@@ -4,7 +4,9 @@
 Every night, on its own schedule: takes the lessons of the window of days that ends with the last day, with a share of
 older ones against forgetting, fine-tunes the champion on them, evaluates champion and challenger on the same held-out
 requests, and registers the checkpoint in MLflow with the alias `challenger` when it is better. Waits until the day is
-harvested. A backfill of this DAG is refused: backfills harvest, they never train.
+harvested. Fine-tuning and evaluation run where `ECHO_TRAINING_QUEUE`, `…_EXECUTOR` and `…_POD_TEMPLATE` say. A retry
+follows a fine-tuning that is still at work, or goes on from its last checkpoint. A backfill of this DAG is refused:
+backfills harvest, they never train.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from airflow.sdk import (
     task,
 )
 
-from echo_ops.pipeline.dag_defaults import task_defaults
+from echo_ops.pipeline.dag_defaults import on_gpu, task_defaults
 
 
 @dag(
@@ -52,13 +54,13 @@ def echo_train() -> None:
 
         return tasks.assemble(day)
 
-    @task
+    @task(**on_gpu())
     def finetune(day: str) -> None:
         from echo_ops.pipeline import tasks
 
         tasks.finetune(day)
 
-    @task
+    @task(**on_gpu())
     def evaluate(day: str) -> None:
         from echo_ops.pipeline import tasks
 

@@ -308,6 +308,16 @@ class Training(Section):
         ge=0,
         description="minutes that a fine-tuning goes on when who asked for it was killed, for a retry to find",
     )
+    queue: str | None = Field(
+        None, description="queue of Airflow's workers that fine-tune and evaluate, e.g. gpu; unset: the default one"
+    )
+    executor: str | None = Field(
+        None,
+        description="Airflow's executor for these tasks, where it has several, e.g. EdgeExecutor; unset: the first",
+    )
+    pod_template: Path | None = Field(
+        None, description="pod template file for these tasks, where KubernetesExecutor runs them; unset: Airflow's"
+    )
     context_tokens: int = Field(1024, ge=64, description="tokens of context and lesson together")
     seed: int = Field(0, description="seed of shuffling and initialisation")
     evaluation_rows: int = Field(400, ge=1, description="held-out requests per evaluation at most, chosen by hash")

@@ -28,6 +28,7 @@ print("RESULT " + json.dumps({
             "doc": dag.doc_md,
             "timetable": type(dag.timetable).__name__,
             "catchup": dag.catchup,
+            "placed": {task.task_id: [task.queue, task.executor, task.executor_config] for task in dag.tasks},
             "alerts": all(task.has_on_failure_callback for task in dag.tasks),
         }
         for dag in bag.dags.values()
@@ -42,6 +43,9 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     environment = {
         **os.environ,
         "AIRFLOW_HOME": str(home),
+        "ECHO_TRAINING_QUEUE": "gpu",
+        "ECHO_TRAINING_EXECUTOR": "LocalExecutor",
+        "ECHO_TRAINING_POD_TEMPLATE": "/etc/gpu.yaml",
         "AIRFLOW__CORE__LOAD_EXAMPLES": "false",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home}/airflow.db",
     }
@@ -81,3 +85,10 @@ def test_harvest_spends_the_teacher_only_on_a_checked_day(parsed: dict[str, Any]
 
 def test_training_waits_for_the_harvest(parsed: dict[str, Any]) -> None:
     assert "wait_for_harvest" in parsed["dags"]["echo_train"]["tasks"]["assemble"]
+
+
+def test_only_what_needs_a_gpu_runs_where_one_is(parsed: dict[str, Any]) -> None:
+    placed = {name: place for dag in parsed["dags"].values() for name, place in dag["placed"].items()}
+    with_gpu = ["gpu", "LocalExecutor", {"pod_template_file": "/etc/gpu.yaml"}]
+    assert {name for name, place in placed.items() if place == with_gpu} == {"finetune", "evaluate"}
+    assert {tuple(place[:2]) for name, place in placed.items() if place != with_gpu} == {("default", None)}

@@ -16,3 +16,12 @@ def test_the_harvest_is_measured_in_every_way() -> None:
     assert done.returncode == 0, done.stderr
     for table in ("reconstruct alone", "events from snapshots", "events from edits"):
         assert table in done.stdout
+
+
+@pytest.mark.slow
+def test_the_trainer_is_measured_beside_its_peers() -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "training.py"), "--quick"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for line in ("ours", "TRL, our order", "bare loop", "padding: "):
+        assert line in done.stdout
