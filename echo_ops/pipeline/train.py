@@ -89,6 +89,8 @@ def last_published(settings: Settings) -> date:
 def assemble(day: date, settings: Settings) -> Assembled:
     """Write the night's lessons and its held-out requests, each streamed, chosen by keys alone.
 
+    What a night that was killed has left is gone on with where it had the same rows; else it is stopped and removed.
+
     Raises:
         InputError: the window holds no lesson, or nothing to evaluate on.
     """
@@ -117,9 +119,9 @@ def assemble(day: date, settings: Settings) -> Assembled:
                 f"the days {window[0]} to {window[-1]} hold 0 {what}, at least 1 is needed; harvest more days, or see "
                 "in the table `dropped` why their requests became none"
             )
-    folder = _folder(settings, day)
-    halt(run_folder(str(folder / "checkpoint")))
-    shutil.rmtree(folder, ignore_errors=True)  # of a night that was killed, or is trained again
+    night = _folder(settings, day)
+    folder = night.with_name(f".{night.name}.part")
+    shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     static = _add_static_set(folder, mixed.num_rows, settings)
     assembled = Assembled(
@@ -137,6 +139,11 @@ def assemble(day: date, settings: Settings) -> Assembled:
         left_out=dict(Counter(sorted(reason.code for reason in repeats.values()))),
     )
     _put(folder / "assembled.json", assembled)
+    if (night / "trained.json").exists() or not _holds(night / "assembled.json", assembled):
+        halt(run_folder(str(night / "checkpoint")))
+        shutil.rmtree(night, ignore_errors=True)
+        folder.rename(night)
+    shutil.rmtree(folder, ignore_errors=True)
     return assembled
 
 
@@ -154,8 +161,8 @@ def finetune(day: date, settings: Settings, report: Report = silent) -> None:
     registry = MlflowRegistry(settings)
     before = folder / "champion.json"
     champion = registry.version(_get(before)["version"]) if before.exists() else ensure_champion(settings, registry)
-    with replacing(before) as part:
-        part.write_text(json.dumps({"version": champion.version}))
+    with replacing(before) as written:
+        written.write_text(json.dumps({"version": champion.version}))
     static = folder / "static.parquet"
     spec = FinetuneSpec(
         model=str(registry.download(champion)),
@@ -374,4 +381,12 @@ def _get(path: Path) -> dict[str, Any]:
 
 
 def _put(path: Path, record: Any) -> None:
-    path.write_text(json.dumps(asdict(record), indent=2, sort_keys=True) + "\n")
+    path.write_text(_json(record))
+
+
+def _holds(path: Path, record: Any) -> bool:
+    return path.exists() and path.read_text() == _json(record)
+
+
+def _json(record: Any) -> str:
+    return json.dumps(asdict(record), indent=2, sort_keys=True) + "\n"

@@ -127,17 +127,12 @@ def launch(spec: FinetuneSpec, report: Report = silent) -> FinetuneResult:
     return FinetuneResult.from_dict(outcome)
 
 
-def command_of(gpus: int, cpu: bool = False) -> list[str]:
-    """What ``launch`` starts: this module, on several GPUs through Accelerate's launcher.
-
-    Args:
-        gpus: processes, one for each.
-        cpu: train on the CPU all the same, as a test does.
-    """
+def command_of(gpus: int) -> list[str]:
+    """What ``launch`` starts: this module, on several GPUs through Accelerate's launcher, a process for each."""
     module = "echo_ops.training.finetune"
     if gpus == 1:
         return [sys.executable, "-m", module]
-    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--cpu" if cpu else "--multi_gpu"]
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu"]
     # precision is the trainer's, and a port that is free lets two trainings share a machine
     settled = ["--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
     return [*launcher, "--num_processes", str(gpus), *settled, "-m", module]
@@ -163,6 +158,10 @@ def finetune(spec: FinetuneSpec, report: Report = silent) -> FinetuneResult:
     out = Path(spec.out).absolute()
     part = out.with_name(f".{out.name}.part")
     training, device, rank = spec.training, best_device(), int(os.environ.get("RANK", "0"))
+    if (processes := int(os.environ.get("WORLD_SIZE", "1"))) != training.gpus:
+        raise InputError(
+            f"{processes} processes were started for {training.gpus} GPUs, see ECHO_TRAINING_GPUS; use launch"
+        )
     try:
         with clear_errors(str(out)):
             with main_process_first(training.gpus, device):

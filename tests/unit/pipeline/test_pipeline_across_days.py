@@ -143,3 +143,21 @@ def test_what_is_older_weighs_less_and_a_static_set_is_mixed_in(settings: Settin
     assert (assembled.train_rows, assembled.replay_rows, assembled.static_rows) == (4, 1, 1)
     assert pq.read_table(folder / "static.parquet").num_rows == 1
     assert assembled.static_hash == hashlib.sha256((tmp_path / "set.jsonl").read_bytes()).hexdigest()
+
+
+def test_a_night_of_the_same_rows_is_gone_on_with(settings: Settings, tmp_path: Path) -> None:
+    held_out = lifecycle(FIRST, "beta", HELD_OUT, "beta")
+    publish(settings, FIRST, [lifecycle(FIRST, "alpha", LEARNED, "alpha"), held_out])
+    night = tmp_path / "training" / FIRST.isoformat()
+    first = assemble(FIRST, settings)
+    (night / "half").touch()
+    assert assemble(FIRST, settings) == first
+    assert (night / "half").exists()
+    publish(settings, FIRST, [lifecycle(FIRST, "gamma", LEARNED, "gamma"), held_out])  # harvested once more
+    assert assemble(FIRST, settings) != first
+    assert not (night / "half").exists()
+    (night / "trained.json").touch()
+    (night / "half").touch()
+    assemble(FIRST, settings)  # trained before: once more, from the start
+    assert not (night / "half").exists()
+    assert [path.name for path in night.parent.iterdir()] == [FIRST.isoformat()]

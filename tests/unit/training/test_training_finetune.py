@@ -1,6 +1,7 @@
 import hashlib
 import json
 import math
+import os
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -13,9 +14,10 @@ import pytest
 
 from echo_ops.errors import InputError, TrainingError
 from echo_ops.settings import Training
-from echo_ops.training.finetune import FinetuneResult, FinetuneSpec, finetune, launch
+from echo_ops.training.finetune import FinetuneResult, FinetuneSpec, command_of, finetune, launch
 from echo_ops.training.lessons import COLUMNS
 from echo_ops.training.progress import Progress
+from echo_ops.training.trainer import lessons_on_device
 
 TRAINING = Training(
     method="full", learning_rate=1e-2, context_tokens=64, batch_size=4, device_batch_size=2, epochs=4, threads=1
@@ -155,6 +157,49 @@ def test_a_model_that_is_not_there_is_refused(spec: FinetuneSpec, tmp_path: Path
     with pytest.raises(InputError, match="ECHO_BASE_MODEL"):
         finetune(replace(spec, model=str(tmp_path / "nowhere")))
     assert left_of(tmp_path) == []
+
+
+def test_several_gpus_are_asked_for_through_accelerate() -> None:
+    assert command_of(1) == [sys.executable, "-m", "echo_ops.training.finetune"]
+    several = " ".join(command_of(4))
+    assert several.startswith(f"{sys.executable} -m accelerate.commands.launch --multi_gpu --num_processes 4 ")
+    assert several.endswith(" -m echo_ops.training.finetune")
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(spec: FinetuneSpec, tmp_path: Path) -> None:
+    """On the CPU, by PyTorch's launcher: Accelerate's, which calls it, takes several processes on GPUs only."""
+    short = replace(spec, training=TRAINING.model_copy(update={"max_steps": 3}))
+    path = tmp_path / "spec.json"
+    path.write_text(json.dumps(replace(short, training=short.training.model_copy(update={"gpus": 2})).to_dict()))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    together = subprocess.run(
+        [*command, "-m", "echo_ops.training.finetune", str(path)],
+        env={**os.environ, "ACCELERATE_USE_CPU": "true"},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    result = json.loads(together.stdout.splitlines()[-1])["result"]
+    assert result["losses"] == [list(one) for one in finetune(replace(short, out=str(tmp_path / "alone"))).losses]
+    assert (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_processes_that_were_not_started_are_missed(spec: FinetuneSpec) -> None:
+    with pytest.raises(InputError, match="1 processes were started for 2 GPUs"):
+        finetune(replace(spec, training=TRAINING.model_copy(update={"gpus": 2})))
+
+
+@pytest.mark.parametrize(("gpus", "batch", "at_most", "on_device"), [(1, 16, 16, 16), (2, 16, 6, 4), (3, 12, 99, 4)])
+def test_a_step_is_shared_in_passes_of_equal_size(gpus: int, batch: int, at_most: int, on_device: int) -> None:
+    training = Training(gpus=gpus, batch_size=batch, device_batch_size=at_most)
+    assert lessons_on_device(training) == on_device
+
+
+def test_a_step_that_cannot_be_shared_is_refused() -> None:
+    with pytest.raises(
+        InputError, match=r"16 lessons cannot be shared between 3 GPUs; .*multiple of ECHO_TRAINING_GPUS"
+    ):
+        lessons_on_device(Training(gpus=3))
 
 
 def test_a_process_of_its_own_does_the_same(spec: FinetuneSpec, tmp_path: Path) -> None:
