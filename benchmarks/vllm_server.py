@@ -82,9 +82,9 @@ def make_model(folder: Path) -> None:
 class VllmServer:
     """One server, on a port of its own, which it keeps over a restart. Starting returns at once; ``wait`` waits."""
 
-    def __init__(self, folder: Path, log: Path, sequences: int = 8) -> None:
-        """Args: folder: where ``make_model`` has put the model. sequences: that the server runs at a time."""
-        self.folder, self.log, self.sequences = folder, log, sequences
+    def __init__(self, folder: Path, log: Path, sequences: int = 8, name: str = MODEL) -> None:
+        """Args: folder: holds the model, ``MODEL``. sequences: that the server runs at a time. name: of the model."""
+        self.folder, self.log, self.sequences, self.name = folder, log, sequences, name
         self._port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -101,7 +101,7 @@ class VllmServer:
         backend = {"backend": "xgrammar", "disable_any_whitespace": True}
         command = [
             *(str(PYTHON), "-m", "vllm.entrypoints.openai.api_server", "--model", str(self.folder / MODEL)),
-            *("--served-model-name", MODEL, "--host", "127.0.0.1", "--port", str(self._port), "--dtype", "float32"),
+            *("--served-model-name", self.name, "--host", "127.0.0.1", "--port", str(self._port), "--dtype", "float32"),
             *("--max-model-len", str(TOKENS), "--max-num-seqs", str(self.sequences), "--enforce-eager"),
             *("--enable-lora", "--max-lora-rank", "8", "--max-loras", "2", "--enable-prompt-tokens-details"),
             *("--structured-outputs-config", json.dumps(backend)),

@@ -15,7 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -330,6 +330,42 @@ class Training(Section):
     )
 
 
+class Evaluation(ModelServer):
+    """Who completes the held-out requests of an evaluation, and what else it measures."""
+
+    role = "evaluation"
+
+    url: str | None = Field(
+        None,
+        description="base URL of vLLM that serves the champion as `<model>/<version>`, and takes adapters at run time "
+        "or serves the challenger too; unset: transformers, on this machine",
+    )
+    infilling: Path | None = Field(
+        None,
+        description="JSONL file in the format of human-eval-infilling: a challenger that passes fewer of its problems, "
+        "beyond chance, is not registered; needs ECHO_EVALUATION_RUN_CODE",
+    )
+    run_code: bool = Field(
+        False,
+        description="whether what models write for that file may be run: in a sandbox, on the machine that trains",
+    )
+    infilling_tokens: int = Field(
+        256, ge=1, description="tokens generated per problem of that file, and half of the context at most"
+    )
+    samples: int = Field(
+        3, ge=0, le=20, description="held-out lessons that a model card shows, redacted and cut short; 0: none"
+    )
+
+    @model_validator(mode="after")
+    def _must_be_allowed(self) -> Evaluation:
+        if self.infilling is not None and not self.run_code:
+            raise ValueError(
+                "ECHO_EVALUATION_INFILLING makes models write code that is then run; ECHO_EVALUATION_RUN_CODE=true "
+                "allows it, or unset the former"
+            )
+        return self
+
+
 class Rollout(Section):
     """How a challenger earns its traffic."""
 
@@ -422,6 +458,7 @@ class Settings(BaseSettings):
     curation: Curation = Curation()
     quality: Quality = Quality()
     training: Training = Training()
+    evaluation: Evaluation = Evaluation()
     rollout: Rollout = Rollout()
     mlflow: Mlflow = Mlflow()
     airflow: Airflow = Airflow()
@@ -465,6 +502,7 @@ class Settings(BaseSettings):
                 "airflow": True,
                 "teacher": {"api_key"},
                 "student": {"api_key"},
+                "evaluation": {"api_key"},
                 "harvest": {"processes"},
             }
         )

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,14 +30,10 @@ from echo_ops.lake.tables import Lake
 from echo_ops.pipeline.replacing import replacing
 from echo_ops.schema.examples import EXAMPLES
 from echo_ops.settings import Settings
-from echo_ops.training.progress import Progress, Report, silent
+from echo_ops.training.progress import Report, silent
 
 if TYPE_CHECKING:
     from echo_ops.rollout.tracking import Run
-    from echo_ops.training.compare import Comparison
-
-CLUSTERS = ["request_id", "user_id", "repository", "document_id"]
-"""What tells which held-out requests resemble each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +65,7 @@ class Trained:
     reason: str
     registered: dict[str, Any] | None  # {"name", "version"}; None where the challenger was not better
     comparison: dict[str, Any] = field(default_factory=dict)  # see compare.Comparison; empty for nights of before it
+    infilling: dict[str, Any] | None = None  # see infilling.Guard; None where no benchmark is named
 
 
 def last_published(settings: Settings) -> date:
@@ -154,6 +150,7 @@ def finetune(day: date, settings: Settings, report: Report = silent) -> None:
     champion that the night began with, also where another one serves by now.
     """
     from echo_ops.pipeline.champion import ensure_champion
+    from echo_ops.pipeline.nightly import followed, part
     from echo_ops.rollout.registry import MlflowRegistry
     from echo_ops.training.finetune import FinetuneSpec, launch
 
@@ -171,24 +168,16 @@ def finetune(day: date, settings: Settings, report: Report = silent) -> None:
         training=settings.training,
         static=str(static) if static.exists() else None,
     )
-    _put(folder / "finetuned.json", launch(spec, report))
+    with part(folder, settings, "finetune") as opened, followed(opened, report) as tell:
+        _put(folder / "finetuned.json", launch(spec, tell))
 
 
 def evaluate(day: date, settings: Settings, report: Report = silent) -> None:
-    """Let champion and challenger complete the same held-out requests."""
-    from echo_ops.rollout.registry import MlflowRegistry
-    from echo_ops.training.evaluate import EvaluationSpec, launch
+    """Let champion and challenger complete the same held-out requests, and a static benchmark where one is named."""
+    from echo_ops.pipeline.evaluation import evaluate_both
 
     folder = _folder(settings, day)
-    registry = MlflowRegistry(settings)
-    champion = registry.version(_get(folder / "champion.json")["version"])
-    for who, model in (("champion", registry.download(champion)), ("challenger", folder / "checkpoint")):
-
-        def tell(progress: Progress, who: str = who) -> None:
-            report(replace(progress, phase=f"{progress.phase} {who}"))
-
-        examples, out = str(folder / "evaluation.parquet"), str(folder / f"{who}.parquet")
-        launch(EvaluationSpec(str(model), examples, out, settings.training), tell)
+    evaluate_both(folder, _get(folder / "champion.json")["version"], settings, report)
 
 
 def register(day: date, settings: Settings) -> Trained:
@@ -196,52 +185,43 @@ def register(day: date, settings: Settings) -> Trained:
 
     Run again after a kill it goes on with the same MLflow run; the same checkpoint is never registered twice.
     """
+    from echo_ops.pipeline.evaluation import judge
+    from echo_ops.pipeline.nightly import lineage, nightly
+    from echo_ops.pipeline.papers import write_card
     from echo_ops.rollout.registry import MlflowRegistry
-    from echo_ops.rollout.tracking import run
-    from echo_ops.training.compare import clusters_of, compare
-    from echo_ops.training.scores import summarise
+    from echo_ops.rollout.tracking import code_version
 
     folder = _folder(settings, day)
     if (folder / "trained.json").exists():
         return result_of(settings, day)
     assembled, finetuned, before = (_get(folder / f"{name}.json") for name in ("assembled", "finetuned", "champion"))
-    scores = {who: pq.read_table(folder / f"{who}.parquet") for who in ("champion", "challenger")}
-    held_out = pq.read_table(folder / "evaluation.parquet", columns=CLUSTERS)
-    groups = {"user": _known_users(held_out, pq.read_table(folder / "train.parquet", columns=["user_id"]))}
-    comparison = compare(
-        scores["champion"], scores["challenger"], clusters_of(held_out), settings.training.seed, groups
-    )
-    measured = {who: summarise(table) for who, table in scores.items()}
-    lineage = {f"echo.lake.{table}": str(version) for table, version in assembled["versions"].items()}
-    lineage |= {"echo.day": day.isoformat(), "echo.champion": before["version"], "echo.settings": settings.digest()}
-    registry, registered = MlflowRegistry(settings), None
-    resume = _get(folder / "run.json").get("run_id") if (folder / "run.json").exists() else None
-    with run(settings, f"nightly {day}", lineage, resume=resume) as opened:
-        (folder / "run.json").write_text(json.dumps({"run_id": opened.run_id}))
+    judged = judge(folder, settings)
+    comparison, measured = judged.comparison, judged.measured
+    registry, version = MlflowRegistry(settings), None
+    with nightly(folder, settings) as opened:
         opened.params(settings.training.model_dump(mode="json") | {"base": before["version"]})
-        for step, loss in finetuned["losses"]:
-            opened.metrics({"train.loss": loss}, step=step)
         for who, figures in measured.items():
             opened.metrics(figures, prefix=f"{who}.")
-        opened.metrics(_differences_and_slices(comparison))
+        opened.metrics(judged.metrics())
         _tell_data(opened, assembled, settings)
-        opened.json("comparison.json", asdict(comparison))
-        opened.json("assembled.json", assembled)
-        opened.json("finetuned.json", finetuned)
+        for name, content in (("comparison", asdict(comparison)), ("assembled", assembled), ("finetuned", finetuned)):
+            opened.json(f"{name}.json", content)
         if comparison.better:
             metrics = {
                 f"challenger.{name}": value for name, value in measured["challenger"].items() if value is not None
             }
-            version = registry.register(folder / "checkpoint", run_id=opened.run_id, tags=lineage, metrics=metrics)
+            tags = lineage(folder, settings) | code_version()
+            version = registry.register(folder / "checkpoint", run_id=opened.run_id, tags=tags, metrics=metrics)
             registry.set_alias("challenger", version)
-            registered = {"name": version.name, "version": version.version}
+        write_card(opened, folder, judged, settings, registry, version)
     trained = Trained(
         day=day.isoformat(),
         evaluation_rows=comparison.requests,
         better=comparison.better,
         reason=comparison.reason,
-        registered=registered,
+        registered=None if version is None else {"name": version.name, "version": version.version},
         comparison=asdict(comparison),
+        infilling=None if judged.guard is None else asdict(judged.guard),
         **measured,
     )
     _put(folder / "trained.json", trained)
@@ -281,27 +261,6 @@ def _tell_data(opened: Run, assembled: dict[str, Any], settings: Settings) -> No
             rows=assembled[f"{rows}_rows"],
             context=context,
         )
-
-
-def _known_users(held_out: pa.Table, learned: pa.Table) -> dict[str, str]:
-    """Of each held-out request, whether its user's lessons in other repositories were learned."""
-    users = set(learned["user_id"].to_pylist())
-    requests = zip(held_out["request_id"].to_pylist(), held_out["user_id"].to_pylist(), strict=True)
-    return {request: "learned from" if user in users else "new" for request, user in requests}
-
-
-def _differences_and_slices(comparison: Comparison) -> dict[str, float | None]:
-    """As metrics: ``difference.kept_rate.low``, ``challenger.language.python.kept_rate``."""
-    found: dict[str, float | None] = {}
-    for name, compared in comparison.figures.items():
-        if compared.difference is not None:
-            difference = asdict(compared.difference)
-            found |= {f"difference.{name}.{end}".removesuffix(".value"): value for end, value in difference.items()}
-    for one in comparison.slices:
-        place = f"{one.by}.{re.sub(r'[^A-Za-z0-9_. -]', '_', one.value)}"
-        for name, compared in one.figures.items():
-            found |= {f"champion.{place}.{name}": compared.champion, f"challenger.{place}.{name}": compared.challenger}
-    return found
 
 
 def _folder(settings: Settings, day: date) -> Path:

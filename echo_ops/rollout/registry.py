@@ -23,6 +23,9 @@ from echo_ops.rollout.mlflow_store import Absent, translated
 from echo_ops.schema.rollouts import Alias
 from echo_ops.settings import Settings
 
+MAX_DESCRIPTION = 5000
+"""Characters that MLflow's databases keep."""
+
 CONTENT_HASH = "echo.content_hash"
 """Tag of a version: what its directory must hash to."""
 
@@ -189,6 +192,11 @@ class MlflowRegistry(Registry):
                 tags={**tags, CONTENT_HASH: content},
             )
             return self._of(made)
+
+    def describe(self, version: ModelVersion, text: str) -> None:
+        """Markdown that MLflow shows with a version, cut to what it keeps."""
+        with translated(self._settings):
+            self._client.update_model_version(self._name, version.version, text[:MAX_DESCRIPTION])
 
     def download(self, version: ModelVersion) -> Path:
         """See ``Registry.download``. Artifacts that lie on this machine are handed out where they are."""

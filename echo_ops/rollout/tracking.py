@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from echo_ops.errors import UnavailableError
 from echo_ops.rollout.mlflow_store import connect, experiment, log_metrics, translated
 from echo_ops.settings import Settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+
+PARENT = "mlflow.parentRunId"
+"""Tag that nests a run."""
+
+MAX_METRICS = 1000
+"""Metrics that MLflow takes at once."""
 
 MAX_DIGEST = 36
 """Characters of a dataset's digest that MLflow keeps."""
@@ -44,6 +53,18 @@ class Run:
         measured = {prefix + name: value for name, value in values.items() if value is not None}
         with translated(self._settings):
             log_metrics(self._client, self.run_id, measured, step)
+
+    def series(self, points: Sequence[tuple[str, int, float]]) -> None:
+        """Metrics of many steps at once: name, step, value."""
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        for first in range(0, len(points), MAX_METRICS):
+            some = points[first : first + MAX_METRICS]
+            with translated(self._settings):
+                self._client.log_batch(
+                    self.run_id, metrics=[Metric(name, value, now, step) for name, step, value in some]
+                )
 
     def dataset(
         self,
@@ -83,14 +104,46 @@ class Run:
         with translated(self._settings):
             self._client.log_dict(self.run_id, dict(content), name)
 
+    def text(self, name: str, content: str) -> None:
+        """A text as an artifact, e.g. ``model_card.md``."""
+        with translated(self._settings):
+            self._client.log_text(self.run_id, content, name)
+
     def file(self, path: Path, folder: str | None = None) -> None:
         """A file of this machine as an artifact."""
         with translated(self._settings):
             self._client.log_artifact(self.run_id, str(path), folder)
 
 
+class Live:
+    """Metrics of a run while it is at work, a batch every so often: no step waits for MLflow.
+
+    Where MLflow does not answer, the points are kept and sent with the next: a training is worth more than its curve.
+    """
+
+    def __init__(self, opened: Run, seconds: float = 10.0) -> None:
+        self._run, self._seconds = opened, seconds
+        self._points: list[tuple[str, int, float]] = []
+        self._sent = -math.inf
+
+    def add(self, step: int, values: Mapping[str, float | None]) -> None:
+        """What was measured at a step."""
+        self._points += [(name, step, float(value)) for name, value in values.items() if value is not None]
+        if time.monotonic() - self._sent >= self._seconds:
+            self.send()
+
+    def send(self) -> None:
+        """What is not sent yet; also at the end."""
+        self._sent = time.monotonic()
+        with suppress(UnavailableError):
+            self._run.series(self._points)
+            self._points = []
+
+
 @contextmanager
-def run(settings: Settings, name: str, tags: Mapping[str, str], resume: str | None = None) -> Iterator[Run]:
+def run(
+    settings: Settings, name: str, tags: Mapping[str, str], resume: str | None = None, parent: str | None = None
+) -> Iterator[Run]:
     """A run that is finished when the block ends well, failed when it does not, killed when it is interrupted.
 
     Args:
@@ -98,12 +151,14 @@ def run(settings: Settings, name: str, tags: Mapping[str, str], resume: str | No
         name: what people see, e.g. ``nightly 2026-11-04``.
         tags: facts to find it by; the code's version and git commit are added.
         resume: id of a run to go on with, so that several tasks, or a retry, write to one.
+        parent: id of the run that this one is a part of; MLflow shows it below.
 
     Raises:
         InputError: the experiment was deleted.
         UnavailableError: MLflow does not answer, or does not know the run to resume.
     """
     client = connect(settings)
+    tags = {**tags, **({PARENT: parent} if parent else {})}
     if resume is None:
         where = experiment(settings, client)
         with translated(settings):
@@ -143,8 +198,6 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def _end(opened: Run, status: str) -> None:
-    from echo_ops.errors import UnavailableError
-
     if status == "FINISHED":
         with translated(opened._settings):
             opened._client.set_terminated(opened.run_id, status)

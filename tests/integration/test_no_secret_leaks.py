@@ -115,9 +115,34 @@ def test_nothing_that_is_planted_is_kept(
     assert sum("mlflow/artifacts" in name and name.endswith(".safetensors") for name in after) >= 2
     assert {"comparison.json", "assembled.json", "finetuned.json"} <= {Path(name).name for name in after}
     assert any("examples train to 2026-11-02" in text for name, text in after.items() if "mlflow.db" in name)
+    assert {"loss.png", "kept_by_length.png", "acceptance_by_day.png"} <= {Path(name).name for name in after}
+    (card,) = [text for name, text in after.items() if name.endswith("model_card.md")]
+    for part in ("| kept rate | ", "| language python | ", "| user new | ", "## Samples", "@@ challenger → user @@"):
+        assert part in card
+    assert_nested(settings)
     said = capfd.readouterr()
     logged = {"stdout": said.out, "stderr": said.err, "log": caplog.text}
     assert_holds_none({f"in training: {name}": text for name, text in night.items()} | after | logged, planted)
+
+
+def assert_nested(settings: Settings) -> None:
+    """One run for the night, its parts below it, and the version described and tagged."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(settings.tracking_uri)
+    experiment = client.get_experiment_by_name(settings.mlflow.experiment)
+    assert experiment is not None
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    night = runs.pop(f"nightly {DAY}")
+    assert runs.keys() == {"finetune", "evaluate champion", "evaluate challenger"}
+    assert {run.data.tags["mlflow.parentRunId"] for run in runs.values()} == {night.info.run_id}
+    assert {run.info.status for run in (night, *runs.values())} == {"FINISHED"}
+    assert {"train.loss", "train.tokens"} <= runs["finetune"].data.metrics.keys()
+    assert night.data.metrics["champion.saved_share"] == runs["evaluate champion"].data.metrics["saved_share"]
+    assert "challenger.language.python.nll_per_character" in night.data.metrics
+    version = client.get_model_version_by_alias(settings.mlflow.model_name, "challenger")
+    assert version.description.startswith(f"# {settings.mlflow.model_name}/2 of {DAY}")
+    assert {"echo.lake.examples", "echo.champion", "mlflow.source.git.commit"} <= version.tags.keys()
 
 
 def assert_holds_none(texts: dict[str, str], planted: list[Planted]) -> None:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,20 @@ def test_a_process_of_its_own_does_the_same(
 ) -> None:
     pq.write_table(rows, tmp_path / "rows.parquet")
     told: list[Any] = []
-    spec = EvaluationSpec(str(small_model), str(tmp_path / "rows.parquet"), str(tmp_path / "scores.parquet"), TRAINING)
+    problems = tmp_path.parent / f"{tmp_path.name}.jsonl"
+    fields = ("task_id", "prompt", "suffix", "canonical_solution", "test", "entry_point")
+    problems.write_text(json.dumps(dict.fromkeys(fields, "x") | {"task_id": "test/0"}))
+    files = str(tmp_path / "rows.parquet"), str(tmp_path / "scores.parquet")
+    spec = EvaluationSpec(str(small_model), *files, TRAINING, str(problems), 16)
     assert launch(spec, told.append) == scores
-    assert [progress.done for progress in told] == [4, 8]
+    assert [progress.done for progress in told] == [4, 8, 0]
     assert pq.read_table(tmp_path / "scores.parquet").schema.equals(SCORES)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["rows.parquet", "scores.parquet"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "rows.parquet",
+        "scores.completions.json",
+        "scores.parquet",
+        "scores.proposals.parquet",
+    ]
+    proposals = pq.read_table(spec.proposals).sort_by("request_id").to_pylist()
+    assert [not row["proposal"] for row in proposals] == scores["silent"].to_pylist()
+    assert list(json.loads(spec.completions.read_text())) == ["test/0"]
