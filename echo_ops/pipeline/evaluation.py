@@ -60,7 +60,7 @@ def evaluate_both(folder: Path, version: str, settings: Settings, report: Report
         InputError, TrainingError: as ``launch``; the former also where code is to be run and cannot be isolated.
         TeacherError: the server is gone, or serves other models.
     """
-    from echo_ops.pipeline.nightly import part
+    from echo_ops.pipeline.nightly import nested
     from echo_ops.pipeline.served import served
     from echo_ops.rollout.registry import MlflowRegistry, hash_of_checkpoint
 
@@ -80,7 +80,7 @@ def evaluate_both(folder: Path, version: str, settings: Settings, report: Report
         files = str(model), str(folder / "evaluation.parquet"), str(folder / f"{who}.parquet")
         named = None if asked.infilling is None else str(asked.infilling.absolute())
         spec = EvaluationSpec(*files, settings.training, named, asked.infilling_tokens)
-        with part(folder, settings, f"evaluate {who}") as opened:
+        with nested(folder, settings, f"evaluate {who}") as opened:
             opened.params({"model": names[who], "engine": "transformers" if asked.url is None else "vllm"})
             if asked.url is None:
                 launch(spec, tell)

@@ -16,7 +16,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from echo_ops.settings import Settings
 from echo_ops.training.progress import Progress, Report
@@ -47,7 +47,7 @@ def nightly(folder: Path, settings: Settings) -> Iterator[Run]:
 
 
 @contextmanager
-def part(folder: Path, settings: Settings, name: str) -> Iterator[Run]:
+def nested(folder: Path, settings: Settings, name: str) -> Iterator[Run]:
     """A run below the night's; both end when the block does, and fail when it does."""
     from echo_ops.rollout.tracking import run
 
@@ -82,6 +82,20 @@ def lineage(folder: Path, settings: Settings) -> dict[str, str]:
     tags = {f"echo.lake.{table}": str(version) for table, version in assembled.get("versions", {}).items()}
     tags |= {"echo.day": folder.name, "echo.settings": settings.digest()}
     return tags | ({"echo.champion": before["version"]} if before else {})
+
+
+def tell_data(opened: Run, assembled: dict[str, Any], settings: Settings) -> None:
+    """The rows that went in, as inputs of a run."""
+    contexts: dict[str, Literal["training", "evaluation"]] = {"train": "training", "evaluation": "evaluation"}
+    for rows, context in contexts.items():
+        opened.dataset(
+            f"examples {rows} to {assembled['day']}",
+            uri=f"{settings.lake_uri}/examples",
+            table_version=assembled["versions"]["examples"],
+            digest=assembled[f"{rows}_hash"],
+            rows=assembled[f"{rows}_rows"],
+            context=context,
+        )
 
 
 def _read(path: Path) -> dict[str, Any]:

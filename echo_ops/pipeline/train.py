@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,9 +31,6 @@ from echo_ops.pipeline.replacing import replacing
 from echo_ops.schema.examples import EXAMPLES
 from echo_ops.settings import Settings
 from echo_ops.training.progress import Report, silent
-
-if TYPE_CHECKING:
-    from echo_ops.rollout.tracking import Run
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +147,7 @@ def finetune(day: date, settings: Settings, report: Report = silent) -> None:
     champion that the night began with, also where another one serves by now.
     """
     from echo_ops.pipeline.champion import ensure_champion
-    from echo_ops.pipeline.nightly import followed, part
+    from echo_ops.pipeline.nightly import followed, nested
     from echo_ops.rollout.registry import MlflowRegistry
     from echo_ops.training.finetune import FinetuneSpec, launch
 
@@ -168,7 +165,7 @@ def finetune(day: date, settings: Settings, report: Report = silent) -> None:
         training=settings.training,
         static=str(static) if static.exists() else None,
     )
-    with part(folder, settings, "finetune") as opened, followed(opened, report) as tell:
+    with nested(folder, settings, "finetune") as opened, followed(opened, report) as tell:
         _put(folder / "finetuned.json", launch(spec, tell))
 
 
@@ -186,7 +183,7 @@ def register(day: date, settings: Settings) -> Trained:
     Run again after a kill it goes on with the same MLflow run; the same checkpoint is never registered twice.
     """
     from echo_ops.pipeline.evaluation import judge
-    from echo_ops.pipeline.nightly import lineage, nightly
+    from echo_ops.pipeline.nightly import lineage, nightly, tell_data
     from echo_ops.pipeline.papers import write_card
     from echo_ops.rollout.registry import MlflowRegistry
     from echo_ops.rollout.tracking import code_version
@@ -203,7 +200,7 @@ def register(day: date, settings: Settings) -> Trained:
         for who, figures in measured.items():
             opened.metrics(figures, prefix=f"{who}.")
         opened.metrics(judged.metrics())
-        _tell_data(opened, assembled, settings)
+        tell_data(opened, assembled, settings)
         for name, content in (("comparison", asdict(comparison)), ("assembled", assembled), ("finetuned", finetuned)):
             opened.json(f"{name}.json", content)
         if comparison.better:
@@ -248,19 +245,6 @@ def result_of(settings: Settings, day: date) -> Trained:
     with suppress(FileNotFoundError):
         return Trained(**json.loads((_folder(settings, day) / "trained.json").read_text()))
     raise InputError(f"no training to {day} was registered; run echo-ops train --day {day}")
-
-
-def _tell_data(opened: Run, assembled: dict[str, Any], settings: Settings) -> None:
-    contexts: dict[str, Literal["training", "evaluation"]] = {"train": "training", "evaluation": "evaluation"}
-    for rows, context in contexts.items():
-        opened.dataset(
-            f"examples {rows} to {assembled['day']}",
-            uri=f"{settings.lake_uri}/examples",
-            table_version=assembled["versions"]["examples"],
-            digest=assembled[f"{rows}_hash"],
-            rows=assembled[f"{rows}_rows"],
-            context=context,
-        )
 
 
 def _folder(settings: Settings, day: date) -> Path:

@@ -18,7 +18,7 @@ from echo_ops.pipeline.promote import step
 from echo_ops.rollout.evidence import Counts
 from echo_ops.rollout.gate import Judgement
 from echo_ops.rollout.registry import CONTENT_HASH, MlflowRegistry, content_hash
-from echo_ops.rollout.tracking import run
+from echo_ops.rollout.tracking import Live, Run, run
 from echo_ops.settings import Mlflow, Rollout, Settings
 
 
@@ -127,6 +127,41 @@ def test_a_run_keeps_all_that_a_training_was(settings: Settings, tmp_path: Path)
     assert kept.info.artifact_uri == (artifacts / training.run_id / "artifacts").as_uri()
     assert json.loads((artifacts / training.run_id / "artifacts" / "comparison.json").read_text()) == {"rows": 7}
     assert (artifacts / training.run_id / "artifacts" / "plots" / "plot.txt").is_file()
+
+
+def test_a_curve_is_sent_in_batches_and_survives_a_server_that_is_away(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(settings.tracking_uri)
+
+    def steps() -> list[int]:
+        return [point.step for point in client.get_metric_history(part.run_id, "loss")]
+
+    with run(settings, "night", {}) as night, run(settings, "finetune", {}, parent=night.run_id) as part:
+        live = Live(part, seconds=3600)
+        for step in range(1, 1202):
+            live.add(step, {"loss": 1 / step, "tokens": None})
+        assert steps() == [1]  # the first is sent at once; the others wait for their time
+        with monkeypatch.context() as patch:
+            patch.setattr(Run, "series", lambda *_: (_ for _ in ()).throw(UnavailableError("away")))
+            live.send()
+        live.send()
+        assert steps() == list(range(1, 1202))
+    assert client.get_run(part.run_id).data.tags["mlflow.parentRunId"] == night.run_id
+    assert "tokens" not in client.get_run(part.run_id).data.metrics
+
+
+def test_a_version_is_described(settings: Settings, tmp_path: Path) -> None:
+    from mlflow import MlflowClient
+
+    registry = MlflowRegistry(settings)
+    made = registry.register(checkpoint(tmp_path / "a", "1"), run_id=None, tags={})
+    registry.describe(made, "# Card\n" + "x" * 10_000)
+    description = MlflowClient(settings.tracking_uri).get_model_version(made.name, made.version).description
+    assert description.startswith("# Card\n")
+    assert len(description) == 5000
 
 
 def test_a_run_says_how_it_ended_and_can_be_gone_on_with(settings: Settings) -> None:
