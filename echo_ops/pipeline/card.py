@@ -112,7 +112,7 @@ def card(
         "## Slices\n",
         *_slices(judged.comparison.slices),
         "## Data\n",
-        f"- {len(days)} days, {days[0]} to {days[-1]}",
+        f"- days: {len(days)}, {days[0]} to {days[-1]}",
         f"- {assembled['train_rows']:,} lessons, {assembled['replay_rows']:,} of them replayed from before the window; "
         f"{assembled['evaluation_rows']:,} held-out requests",
         "- tables of the lake: " + ", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
@@ -166,7 +166,8 @@ def _sample(sample: Sample) -> list[str]:
     for who, proposal in (("champion", sample.champion), ("challenger", sample.challenger)):
         # without context lines: the whole text is there
         diff = list(unified_diff(proposal.splitlines(), sample.lesson.splitlines(), n=LESSON_LINES, lineterm=""))[3:]
-        lines += [f"@@ {who} → user @@", *(diff or [f" {line}" for line in sample.lesson.splitlines()])]
+        silent = "" if proposal else ", silent,"
+        lines += [f"@@ {who}{silent} → user @@", *(diff or [f" {line}" for line in sample.lesson.splitlines()])]
     text = "\n".join(lines)
     fence = "`" * max(3, 1 + max((len(run) for run in text.split() if set(run) == {"`"}), default=0))
     return [f"**{title}**\n", f"{fence}diff", text, f"{fence}\n"]

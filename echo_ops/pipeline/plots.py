@@ -37,7 +37,7 @@ def kept_by_length(slices: Sequence[Slice], path: Path) -> None:
         names = ["–" if rate is None else f"{rate:.0%}" for rate in rates]  # –: proposed nothing
         axes.bar_label(bars, names, fontsize=8, padding=1)
     axes.set_xticks(range(len(shown)), [f"{one.value}\n({one.requests:,})" for one in shown])
-    axes.set_ylim(0, 1.05)
+    axes.set_ylim(0, max(0.1, 1.25 * axes.dataLim.y1))
     axes.legend(frameon=False, loc="upper right")
     _save(figure, path)
 

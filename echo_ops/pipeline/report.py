@@ -119,10 +119,13 @@ def evaluation(trained: Trained) -> Table:
     for name in ("", "champion", "challenger", "difference"):
         table.add_column(name, justify="left" if not name else "right")
     figures = trained.comparison.get("figures", {})
-    names = [name for name, value in trained.champion.items() if isinstance(value, int | float)]
-    for name in names:
-        before, after = trained.champion[name], trained.challenger.get(name)
-        table.add_row(name, _number(before), _number(after), _interval(figures.get(name, {}).get("difference")))
+    for name, before in trained.champion.items():
+        after = trained.challenger.get(name)
+        if before is not None or after is not None:
+            table.add_row(name, _number(before), _number(after), _interval(figures.get(name, {}).get("difference")))
+    if guard := trained.infilling:
+        passed = (_number(guard[who]) for who in ("champion", "challenger"))
+        table.add_row("infilling", *passed, _interval(guard["difference"]))
     return table
 
 

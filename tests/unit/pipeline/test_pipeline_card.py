@@ -36,7 +36,7 @@ def test_a_card_holds_data_settings_metrics_and_plots() -> None:
         "| exact match | – | 0.500 | – |",
         "| infilling, 164 problems passed | 0.500 | 0.500 | +0.000 (-0.062 to +0.062) |",
         "| language py__img src_x___# title | 1,234 | – → 0.500 | 0.250 → 0.500 | – → 0.500 | – → 0.500 |",
-        "- 2 days, 2026-11-01 to 2026-11-02",
+        "- days: 2, 2026-11-01 to 2026-11-02",
         "- tables of the lake: examples 7",
         "| void_share | 78 |",
         "| duplicate | 5 |",
