@@ -65,6 +65,7 @@ def evaluate_both(folder: Path, version: str, settings: Settings, report: Report
     from echo_ops.rollout.registry import MlflowRegistry, hash_of_checkpoint
 
     asked = settings.evaluation
+    (folder / "infilling.json").unlink(missing_ok=True)  # of a try with other settings
     problems = [] if asked.infilling is None else infilling.read(asked.infilling)
     if problems:
         must_work()  # before anything is paid for
@@ -81,7 +82,8 @@ def evaluate_both(folder: Path, version: str, settings: Settings, report: Report
         named = None if asked.infilling is None else str(asked.infilling.absolute())
         spec = EvaluationSpec(*files, settings.training, named, asked.infilling_tokens)
         with nested(folder, settings, f"evaluate {who}") as opened:
-            opened.params({"model": names[who], "engine": "transformers" if asked.url is None else "vllm"})
+            # tags, not params: a step that is run again may have another checkpoint, and params never change
+            opened.tags({"echo.model": names[who], "echo.engine": "transformers" if asked.url is None else "vllm"})
             if asked.url is None:
                 launch(spec, tell)
             else:
