@@ -13,8 +13,12 @@ from typing import Any, Literal
 
 from echo_ops.training.fim import IGNORED
 
-PADDING = 0.02
-"""Share of a pass that may be padding. The fewer lessons a row has, the less attention is computed and masked."""
+PADDING = 0.04
+"""Share of a pass that may be padding; passes of lessons sorted by length have less as they are.
+
+A longer row costs attention that is then masked: with a width of 256 on a CPU, 2 % gave 5,400 tokens a second, 5 %
+6,100, all lessons in one row 1,600.
+"""
 
 Packing = Literal["none", "rows", "flat"]
 """A lesson a row; lessons packed into rows of like length; all of them in one row, for kernels that take lengths."""
