@@ -48,7 +48,7 @@ def many(documents: int = 30, events: int = 5) -> list[Row]:
     size=st.integers(1, 30),
     buckets=st.integers(1, 9),
 )
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_every_event_is_in_one_bucket_in_its_order_and_no_document_in_two(
     rows: list[Row], size: int, buckets: int, tmp_path: Path
 ) -> None:
