@@ -17,6 +17,7 @@ from echo_ops.pipeline import teaching
 from echo_ops.pipeline.database import database
 from echo_ops.pipeline.manifest import Manifest, add
 from echo_ops.pipeline.spill import BUCKET_EVENTS, Bucket, buckets_for, in_buckets
+from echo_ops.pipeline.working_memory import kept_memory
 from echo_ops.schema.events import EVENTS
 from echo_ops.settings import Settings
 
@@ -87,7 +88,7 @@ def extract(
     from echo_ops.events.read import read
 
     window = Window.of(day, settings)
-    with ExitStack() as stack:
+    with kept_memory(), ExitStack() as stack:
         url = stack.enter_context(database(settings))
         consent = settings.harvest.consent
         events = read(url, **asdict(window), shard=shard, shards=shards, consent=consent)
