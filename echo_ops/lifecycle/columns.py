@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
 
@@ -12,9 +12,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from echo_ops.lifecycle.edits import Edit, parse_all
+from echo_ops.lifecycle.edits import parse_all
+from echo_ops.lifecycle.rows import CODE_POINT, Columns, DocumentRows
 
-CODE_POINT = "code-point"
+SHOWING = pa.array(["opened", "changed", "requested"])
+"""Kinds of events whose windows are looked at; those of others are not copied."""
+
+WINDOWS = ("prefix", "suffix")
 
 PORTION = 4096
 """Events of which the text is in Python's memory at once, unless one document has more."""
@@ -22,52 +26,20 @@ PORTION = 4096
 _Codes = npt.NDArray[np.int64]
 
 
-@dataclass(frozen=True, slots=True)
-class Columns:
-    """The events of a table, one entry a row, in the table's order; times in microseconds."""
+def columns(events: pa.Table) -> Columns:
+    """Args: events: table in the columns of ``EVENTS``; edits that cannot be used become None."""
 
-    kind: list[str]
-    occurred_at: list[int]
-    received_at: list[int]
-    user_id: list[str]
-    seq: list[int]
-    version: list[int | None]
-    request_id: list[str | None]
-    caret: list[int | None]
-    document_length: list[int | None]
-    prefix: list[str | None]
-    suffix: list[str | None]
-    edits: list[list[Edit] | None]
-    cause: list[str | None]
-    proposal: list[str | None]
-    replace_start: list[int | None]
-    replace_end: list[int | None]
-    offset_unit: list[str]
+    def values(name: str) -> list[Any]:
+        column = events[name]
+        if pa.types.is_timestamp(column.type):
+            column = column.cast(pa.int64())
+        return [None] * len(column) if column.null_count == len(column) else list(column.to_pylist())
 
-    @classmethod
-    def of(cls, events: pa.Table) -> Columns:
-        """Args: events: table in the columns of ``EVENTS``; edits that cannot be used become None."""
-
-        def values(name: str) -> list[Any]:
-            column = events[name]
-            if pa.types.is_timestamp(column.type):
-                column = column.cast(pa.int64())
-            return [None] * len(column) if column.null_count == len(column) else list(column.to_pylist())
-
-        raw = values("edits")
-        some = [row for row, text in enumerate(raw) if text is not None]
-        for row, parsed in zip(some, parse_all([raw[row] for row in some]), strict=True):
-            raw[row] = parsed
-        return cls(edits=raw, **{name: values(name) for name in cls.__slots__ if name != "edits"})
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentRows:
-    """The events of one document, each once, by ``seq``."""
-
-    rows: list[int]  # in the portion
-    several: bool  # more than one user
-    converted: bool  # offsets are not all in code points
+    raw = values("edits")
+    some = [row for row, text in enumerate(raw) if text is not None]
+    for row, parsed in zip(some, parse_all([raw[row] for row in some]), strict=True):
+        raw[row] = parsed
+    return Columns(edits=raw, **{field.name: values(field.name) for field in fields(Columns) if field.name != "edits"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +64,7 @@ def portions(events: pa.Table) -> Iterator[Portion]:
     keys = pa.table({"document": document, **{name: events[name] for name in ("seq", "received_at", "event_id")}})
     order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]).to_numpy()
     document, session, user, seq = document[order], session[order], user[order], events["seq"].to_numpy()[order]
-    in_order = bool((order[1:] > order[:-1]).all())
+    unseen = pc.invert(pc.is_in(events["kind"], SHOWING)).to_numpy()[order]
 
     same = document[1:] == document[:-1]
     repeated = [False, *(same & (seq[1:] == seq[:-1])).tolist()]
@@ -115,9 +87,16 @@ def portions(events: pa.Table) -> Iterator[Portion]:
             rows = [row - first for row in range(start, stop) if not repeated[row]]
             found.append(DocumentRows(rows, several, converted))
         if stop - first >= PORTION or stop == len(document):
-            part = events.slice(first, stop - first) if in_order else events.take(order[first:stop])
-            yield Portion(part, found)
+            yield Portion(_taken(events, order[first:stop], unseen[first:stop]), found)
             first, found = stop, []
+
+
+def _taken(events: pa.Table, rows: _Codes, unseen: npt.NDArray[np.bool_]) -> pa.Table:
+    """The rows of a table, without the windows of those that are ``unseen``."""
+    taken = events.drop_columns(list(WINDOWS)).take(pa.array(rows))
+    for name in WINDOWS:
+        taken = taken.append_column(name, events[name].take(pa.array(rows, mask=unseen)))
+    return taken
 
 
 def _apart(session: _Codes, seq: _Codes) -> bool:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from echo_ops.lifecycle.closing import ClosingPolicy
-from echo_ops.lifecycle.columns import CODE_POINT, Columns, DocumentRows
 from echo_ops.lifecycle.decision import OUTCOMES, at_caret, stronger
 from echo_ops.lifecycle.gap import Gap
+from echo_ops.lifecycle.rows import CODE_POINT, Columns, DocumentRows
 from echo_ops.lifecycle.states import Snapshot
 from echo_ops.lifecycle.tracked import TrackedText
 from echo_ops.lifecycle.units import from_units, to_units

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from echo_ops.lifecycle.closing import closing_policy
-from echo_ops.lifecycle.columns import Columns, portions
+from echo_ops.lifecycle.columns import columns, portions
 from echo_ops.lifecycle.decision import kept_rate
 from echo_ops.lifecycle.document import Document, Found
 from echo_ops.schema.conform import conform
@@ -51,17 +51,18 @@ def reconstruct(
     closing = closing_policy(policy)
     events = conform(events, EVENTS, "events")
     if horizon is not None:
-        events = events.filter(pc.less(events["received_at"], pa.scalar(horizon, EVENTS.field("received_at").type)))
+        within = pc.less(events["received_at"], pa.scalar(horizon, EVENTS.field("received_at").type))
+        events = events if pc.all(within).as_py() else events.filter(within)
     end = None if horizon is None else _microseconds(horizon)
     window = None if received is None else tuple(_microseconds(moment) for moment in received)
     tables = [LIFECYCLES.empty_table()]
     for portion in portions(events):
-        columns = Columns.of(portion.events)
+        rows = columns(portion.events)
         found = [
             one
             for document in portion.documents
-            for one in Document(columns, document, closing).read(end)
-            if window is None or window[0] <= columns.received_at[one.row] < window[1]
+            for one in Document(rows, document, closing).read(end)
+            if window is None or window[0] <= rows.received_at[one.row] < window[1]
         ]
         tables.append(_table(portion.events, found, closing.name))
     lifecycles = pa.concat_tables(tables)

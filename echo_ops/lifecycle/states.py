@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from echo_ops.lifecycle.edits import Edit
 
@@ -11,7 +10,8 @@ ANCHOR = 100
 """Characters of unchanged text that confirm a placement (contract.md)."""
 
 
-class Snapshot(NamedTuple):
+@dataclass(frozen=True)
+class Snapshot:
     """A window of a document around the caret; offsets are absolute."""
 
     prefix: str

@@ -55,7 +55,7 @@ def keystroke(before: Snapshot, now: Snapshot) -> tuple[Edit, int, int] | None:
         blanks, which an editor may trim, or lines copied.
     """
     grown = now.length - before.length
-    prefix, suffix, caret, _ = now
+    prefix, suffix, caret = now.prefix, now.suffix, now.caret
     old = before.prefix
     if (
         caret - before.caret != grown
