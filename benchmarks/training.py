@@ -247,7 +247,7 @@ def share_of_peak(work: Work, rate: float) -> float | None:
     import torch
     from trl.trainer.utils import compute_flops_per_token, get_peak_flops
 
-    peak = get_peak_flops(torch.cuda.get_device_name(), "bf16")
+    peak = get_peak_flops(torch.cuda.get_device_name(), "bfloat16")
     if peak is None:
         return None
     config, rows = work.make_model().config, work.rows

@@ -99,8 +99,9 @@ def clear_errors(what: str) -> Iterator[None]:
     except EchoError:
         raise
     except Exception as error:
-        full_disk = getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error)
-        if full_disk:
+        # torch.save says only that it cannot write
+        told = any(sign in str(error) for sign in ("No space left on device", "PytorchStreamWriter failed writing"))
+        if getattr(error, "errno", None) == errno.ENOSPC or told:
             raise TrainingError(
                 f"the disk is full, {what} was not written; free some space and run it again"
             ) from error

@@ -238,7 +238,10 @@ def _main(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING)
     if FOLDER in os.environ:
         end_when_left()
-    return asdict(finetune(FinetuneSpec.from_dict(spec), report))
+    given = FinetuneSpec.from_dict(spec)
+    if given.training.gpus == 1:
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")  # the trainer refuses to see more GPUs than it has processes
+    return asdict(finetune(given, report))
 
 
 if __name__ == "__main__":

@@ -119,6 +119,10 @@ def test_a_loss_that_is_no_number_stops_it_and_leaves_nothing(spec: FinetuneSpec
     ("error", "message"),
     [
         (OSError(28, "No space left on device"), "the disk is full"),
+        (
+            RuntimeError("[enforce fail] . PytorchStreamWriter failed writing file data/7: file write"),
+            "the disk is full",
+        ),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to"), "memory ran out"),
         (MemoryError(), "memory ran out"),
     ],
