@@ -16,14 +16,22 @@ Dropped = dict[str, Reason]
 """request_id → why."""
 
 
-def commit_key(document_id: str, prefix: str, committed: str, suffix: str) -> str:
-    """Equal for requests of one document whose gaps ended with the same text at the same place.
+def commit_key(document_id: str, prefix: str, committed: str, lesson: str, suffix: str) -> str:
+    """Equal for requests of one document whose lessons end on the same line of the same commit.
 
     A user who types through a proposal opens a request with each key; all of them end in one commit. The text before
-    the end of the gap is the same for all, wherever each began. Commits of nothing are kept apart from the others: a
-    request at the end of what was just typed, where nothing more came, is another lesson.
+    the end of the gap is the same for all, wherever each began. But somebody who writes on for twenty lines without a
+    pause teaches twenty lines: so what counts once is the line on which a lesson ends, not the whole commit. Commits
+    of nothing are kept apart from the others: a request at the end of what was just typed, where nothing more came,
+    is another lesson.
+
+    Args:
+        committed: what the user left in the gap.
+        lesson: a prefix of it; empty for silence, which counts as the whole of it.
     """
-    return _digest(document_id, "" if committed else "void", (prefix[-256:] + committed)[-256:], suffix[:64])
+    end = committed.find("\n", max(len(lesson) - 1, 0)) if lesson else -1
+    line = committed if end < 0 else committed[:end]
+    return _digest(document_id, "" if committed else "void", (prefix[-256:] + line)[-256:], suffix[:64])
 
 
 def content_key(language: str | None, prefix: str, lesson: str, suffix: str) -> str:
@@ -33,7 +41,7 @@ def content_key(language: str | None, prefix: str, lesson: str, suffix: str) -> 
 
 
 def overlapping(scores: pa.Table) -> Dropped:
-    """All but the first request of each commit: the first one was asked for all of it, the others for its rest."""
+    """All but the first request of each line of a commit: the first was asked for all of it, the others for its rest."""
     return _all_but_first(_by_time(scores, "ascending"), "commit_key", Reason.OVERLAP)
 
 

@@ -87,7 +87,7 @@ def measure(
         scores.evaluation_overlap = overlap if row.lesson else 0.0
     if outside.student_nats is not None:
         scores.student_nats = outside.student_nats.get(scores.request_id)
-    scores.commit_key = duplicates.commit_key(scores.document_id, row.prefix, row.committed, row.suffix)
+    scores.commit_key = duplicates.commit_key(scores.document_id, row.prefix, row.committed, row.lesson, row.suffix)
     scores.content_key = duplicates.content_key(row.language, row.prefix, row.lesson, row.suffix)
     return scores, row, redacted
 

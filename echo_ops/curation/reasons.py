@@ -34,7 +34,7 @@ class Reason(Enum):
     TOO_EASY = "perplexity", "the student writes the lesson already"
     TOO_HARD = "perplexity", "the lesson is noise to the student"
     CONTAMINATED = "duplicates", "an evaluation row, or a static evaluation set, holds the lesson"
-    OVERLAP = "duplicates", "an earlier request of the document has the same commit"
+    OVERLAP = "duplicates", "an earlier request of the document teaches the same line of the same commit"
     DUPLICATE = "duplicates", "a newer request has the same context and lesson"
     NEAR_DUPLICATE = "duplicates", "a newer request has nearly the same context and lesson"
     USER_CAP = "balance", "the user has more lessons that day than one user may have"

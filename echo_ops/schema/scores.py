@@ -34,7 +34,7 @@ SCORES = pa.schema(
         pa.field("personal_data", pa.bool_()),
         pa.field("evaluation_overlap", pa.float64()),  # share of the lesson's shingles that a static set holds
         pa.field("student_nats", pa.float64()),  # per character of the lesson and its end, under the student
-        pa.field("commit_key", pa.string()),  # equal: the same commit
+        pa.field("commit_key", pa.string()),  # equal: the same line of the same commit
         pa.field("content_key", pa.string()),  # equal: the same lesson in the same context
         pa.field("signature", pa.binary()),  # MinHash of context and lesson
     ]

@@ -47,11 +47,22 @@ def test_the_first_request_stands_for_a_commit_and_the_newest_for_a_content() ->
 
 def test_a_request_typed_through_shares_its_commit() -> None:
     code = "x" * 400
-    first = commit_key("d", code + "\nreturn ", "value\n", "}")
-    assert commit_key("d", (code + "\nreturn va")[-256:], "lue\n", "}") == first
-    assert commit_key("d", code + "\nreturn value\n", "", "}") != first  # nothing more came: another lesson
-    assert commit_key("e", code + "\nreturn ", "value\n", "}") != first
-    assert commit_key("d", code + "\nreturn ", "other\n", "}") != first
+    first = commit_key("d", code + "\nreturn ", "value\n", "value", "}")
+    assert commit_key("d", (code + "\nreturn va")[-256:], "lue\n", "lue", "}") == first
+    assert commit_key("d", (code + "\nreturn va")[-256:], "lue\n", "lue\n", "}") == first
+    assert commit_key("d", code + "\nreturn value\n", "", "", "}") != first  # nothing more came: another lesson
+    assert commit_key("e", code + "\nreturn ", "value\n", "value", "}") != first
+    assert commit_key("d", code + "\nreturn ", "other\n", "other", "}") != first
+
+
+def test_each_line_of_a_long_commit_teaches_once() -> None:
+    committed = "first = 1\nsecond = 2\nthird = 3\n"
+    of_first = commit_key("d", "x\n", committed, "first = 1", "}")
+    assert commit_key("d", "x\nfirst =", committed[7:], " 1", "}") == of_first
+    assert commit_key("d", "x\n", committed, "first", "}") == of_first  # a shorter cut of the same line
+    of_second = commit_key("d", "x\nfirst = 1\n", committed[10:], "second = 2", "}")
+    assert of_second != of_first
+    assert commit_key("d", "x\n", committed, "first = 1\nsecond = 2", "}") == of_second
 
 
 def test_white_space_makes_no_new_content() -> None:
