@@ -11,6 +11,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from datetime import date
 from random import Random
+from typing import ClassVar
 
 from echo_ops.schema.events import Kind
 from echo_ops.simulate.dice import Dice
@@ -25,6 +26,9 @@ Turn = Generator[Asked, str | None, None]
 DEBOUNCE = 0.075
 """Seconds without a key before the editor asks."""
 
+BUSY_ELSEWHERE = 0.34
+"""Share of the requests that find the user at something else than writing on."""
+
 ASKS_AFTER = {"(": 0.30, ".": 0.22, "=": 0.45, ",": 0.22, ":": 0.20, " ": 0.05, "\n": 0.65}
 """How often a typist pauses long enough for a request, by the character before the caret; elsewhere 0.015."""
 
@@ -32,6 +36,8 @@ ASKS_AFTER = {"(": 0.30, ".": 0.22, "=": 0.45, ",": 0.22, ":": 0.20, " ": 0.05, 
 @dataclass(slots=True)
 class Programmer(Typist):
     """One user at one stretch of a document."""
+
+    elsewhere: ClassVar[float] = BUSY_ELSEWHERE
 
     dice: Dice
     day: date
@@ -64,7 +70,7 @@ class Programmer(Typist):
         self.wait(DEBOUNCE)
         end = stretch.unit_end(chance)
         plan = self._plan(chance)
-        asked = self._asked(document.request(self.model_version), end)
+        asked = self._asked(document.request(self.model_version), end, stretch.rest if plan == "write" else "")
         self.intended[asked.request_id] = "" if plan in ("leave", "doubt", "erase") else stretch.into_gap(end)
         proposal = yield asked
         latency = chance.uniform(0.15, 0.6)
@@ -97,9 +103,9 @@ class Programmer(Typist):
         return self.chance.random() < share
 
     def _plan(self, chance: Random) -> str:
-        """Two of three requests come while the user writes on; the others find him doing something else."""
+        """Two of three requests come while the user writes on; the others (``elsewhere``) find him at something else."""
         plain = not self.stretch.closers and not self.loose
-        roll = chance.random()
+        roll = chance.random() * BUSY_ELSEWHERE / self.elsewhere
         if roll < 0.11:
             return "think"
         if roll < 0.22 and plain:
@@ -108,11 +114,11 @@ class Programmer(Typist):
             return "doubt"
         if roll < 0.28 and plain and self.last().isalnum():
             return "erase"
-        if roll < 0.34 and plain:
+        if roll < BUSY_ELSEWHERE and plain:
             return "rewrite"
         return "write"
 
-    def _asked(self, request_id: str, end: int) -> Asked:
+    def _asked(self, request_id: str, end: int, meant: str) -> Asked:
         place, stretch = self.document.place, self.stretch
         prefix, suffix = self.document.windows()
         text = stretch.page.text
@@ -128,6 +134,7 @@ class Programmer(Typist):
             suffix=suffix,
             unit=text[stretch.at : end],
             beyond=text[end : stretch.page.statement_end(min(end + 1, len(text)))],
+            meant=meant,
         )
 
     # --- what is done with a proposal
@@ -141,18 +148,10 @@ class Programmer(Typist):
         characters → accept the right words (30 %), accept and correct (20 %) or type on; else reject (30 %) or
         ignore. One in 25 accepted proposals is undone.
         """
-        document, stretch = self.document, self.stretch
-        right = _common(proposal, stretch.rest)
-        standing = sum(1 for closer in stretch.closers if closer - stretch.at < right)
-        document.show(asked.request_id, self.model_version, proposal, document.caret + standing)
-        self.wait(chance.uniform(0.4, 2.5))
+        right, standing = self._look_at(asked, proposal, chance)
         roll = chance.random()
         if plan != "write":
-            if roll < 0.35:
-                self._decide("rejected", asked)
-            else:
-                self.wait(chance.uniform(0.2, 4))
-                self._decide("ignored", asked)
+            self._refuse(asked, roll, chance)
         elif right == len(proposal) and roll < 0.75:
             self._accept(asked, proposal, right, standing, chance)
         elif right == len(proposal):
@@ -175,6 +174,22 @@ class Programmer(Typist):
             self._decide("rejected", asked)
         else:
             self._type_through(asked, chance)
+
+    def _look_at(self, asked: Asked, proposal: str, chance: Random) -> tuple[int, int]:
+        """Show the proposal: how much of it is right, and how many closing brackets that stand there it replaces."""
+        document, stretch = self.document, self.stretch
+        right = common(proposal, stretch.rest)
+        standing = sum(1 for closer in stretch.closers if closer - stretch.at < right)
+        document.show(asked.request_id, self.model_version, proposal, document.caret + standing)
+        self.wait(chance.uniform(0.4, 2.5))
+        return right, standing
+
+    def _refuse(self, asked: Asked, roll: float, chance: Random) -> None:
+        if roll < 0.35:
+            self._decide("rejected", asked)
+        else:
+            self.wait(chance.uniform(0.2, 4))
+            self._decide("ignored", asked)
 
     def _accept(self, asked: Asked, proposal: str, right: int, standing: int, chance: Random) -> None:
         document, stretch = self.document, self.stretch
@@ -255,7 +270,7 @@ class Programmer(Typist):
         if chance.random() < 0.6:
             self.wait(DEBOUNCE)
             prefix_end = self.stretch.at
-            asked = self._asked(document.request(self.model_version), prefix_end)
+            asked = self._asked(document.request(self.model_version), prefix_end, "")
             self.intended[asked.request_id] = ""
             proposal = yield asked
             self.wait(chance.uniform(0.15, 0.6))
@@ -321,7 +336,8 @@ class Programmer(Typist):
             stretch.at = back + 1
 
 
-def _common(one: str, other: str) -> int:
+def common(one: str, other: str) -> int:
+    """How many characters two texts have in common from the start."""
     count = 0
     for left, right in zip(one, other, strict=False):
         if left != right:

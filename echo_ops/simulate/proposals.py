@@ -27,6 +27,7 @@ class Asked:
     suffix: str
     unit: str  # the source's continuation up to the end of the unit; what a user who writes here means
     beyond: str  # the source's continuation after that, a few lines
+    meant: str  # what the user goes on to write here; empty where he means to write nothing
 
 
 class Proposer(Protocol):

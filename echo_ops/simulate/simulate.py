@@ -7,7 +7,7 @@ hash of Python's. Another version of Python has other sources, and so other even
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -23,7 +23,7 @@ from echo_ops.simulate.dice import Dice
 from echo_ops.simulate.noise import Noise
 from echo_ops.simulate.proposals import Asked, Proposer, RuleProposer
 from echo_ops.simulate.truth import TRUTH
-from echo_ops.simulate.workday import Scale, Session, Work, user_number, work_day
+from echo_ops.simulate.workday import Scale, Session, User, Work, user_number, work_day
 
 FIRST_DAY = date(2026, 11, 2)
 BASE = "base"
@@ -52,6 +52,7 @@ def simulate(
     scale: Scale | None = None,
     window: tuple[int, int] = (2048, 1024),
     together: int = 1,
+    team: Sequence[User] | None = None,
 ) -> Iterator[Session]:
     """Programmers at work, one session for each user and day, day by day; bounded memory.
 
@@ -68,6 +69,7 @@ def simulate(
         window: characters before and after the caret that clients send.
         together: sessions that run in step, so that a proposer is asked for as many completions at once; it changes
             the batches, not the events.
+        team: the programmers themselves; default: ``users`` of them, who write the standard library.
 
     Raises:
         InputError: a number is out of range, or this Python has no sources.
@@ -78,7 +80,7 @@ def simulate(
     dice = Dice(f"echo/{seed}")
     serve = proposer or RuleProposer(seed)
     model = model_of or (lambda user_id, day: BASE)
-    people = [user_number(number, dice, window) for number in range(users)]
+    people = team or [user_number(number, dice, window) for number in range(users)]
     work = (
         work_day(user, day, model(user.user_id, day), dice, noise or Noise(), scale or Scale())
         for day in (start + timedelta(days=number) for number in range(days))

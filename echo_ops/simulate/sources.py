@@ -1,4 +1,4 @@
-"""What programmers write: the source of the Python standard library, as it lies on this machine.
+"""What programmers write: the source of the Python standard library, or of a package, as it lies on this machine.
 
 The text depends on the version of Python, so the simulation's bytes do too. Tests are left out, and generated tables.
 """
@@ -11,6 +11,7 @@ import tokenize
 from bisect import bisect_left
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.util import find_spec
 from itertools import accumulate
 from pathlib import Path
 
@@ -60,11 +61,9 @@ def sources() -> dict[str, tuple[Source, ...]]:
     """
     root = Path(sysconfig.get_paths()["stdlib"])
     found: dict[str, list[Source]] = {}
-    inside = sorted((path.relative_to(root) for path in root.rglob("*.py")), key=lambda path: path.as_posix())
-    for path in inside:
-        if LEFT_OUT.isdisjoint(path.parts) and SMALLEST <= (root / path).stat().st_size <= LARGEST:
-            package = path.parts[0] if len(path.parts) > 1 else ""
-            found.setdefault(package, []).append(Source(package, path.as_posix(), root / path))
+    for path in _inside(root):
+        package = path.parts[0] if len(path.parts) > 1 else ""
+        found.setdefault(package, []).append(Source(package, path.as_posix(), root / path))
     repositories: dict[str, list[Source]] = {}
     for package, files in found.items():
         for source in files:
@@ -72,8 +71,33 @@ def sources() -> dict[str, tuple[Source, ...]]:
             name = package if large else f"modules-{source.path[0].lower()}"
             repositories.setdefault(name, []).append(Source(name, source.path, source.file))
     if len(repositories) < 2:
-        raise InputError(f"{root}: {len(inside)} Python files, too few to simulate; install Python with its source")
+        raise InputError(f"{root}: {len(found)} packages of Python files, too few to simulate; install Python's source")
     return {name: tuple(repositories[name]) for name in sorted(repositories)}
+
+
+def package(name: str) -> tuple[Source, ...]:
+    """The files of an installed package, as one repository, in the order of their paths. It is not imported.
+
+    Raises:
+        InputError: it is not installed, or not with its source.
+    """
+    found = find_spec(name)
+    folders = found.submodule_search_locations if found else None
+    root = Path(next(iter(folders))) if folders else Path()
+    files = tuple(Source(name, path.as_posix(), root / path) for path in _inside(root)) if folders else ()
+    if not files:
+        raise InputError(f"package {name} is not installed with its source; run scripts/bootstrap")
+    return files
+
+
+def _inside(root: Path) -> list[Path]:
+    """The files below a folder that somebody would open, by their paths in it, in order."""
+    paths = sorted((path.relative_to(root) for path in root.rglob("*.py")), key=lambda path: path.as_posix())
+    return [
+        path
+        for path in paths
+        if LEFT_OUT.isdisjoint(path.parts) and SMALLEST <= (root / path).stat().st_size <= LARGEST
+    ]
 
 
 @lru_cache(maxsize=128)

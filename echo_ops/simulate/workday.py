@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from random import Random
 
@@ -46,6 +46,8 @@ class User:
     begins: timedelta  # the working day, after midnight UTC
     pace: float  # seconds between two keys
     skew: timedelta  # what the clock is ahead
+    shelf: Mapping[str, tuple[Source, ...]] = field(default_factory=sources)  # repository → files that he works on
+    programmer: type[Programmer] = Programmer  # how he asks and accepts
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,7 @@ class Author:
             document.now += timedelta(milliseconds=chance.randint(1_500, 60_000))
             document.select(document.marks.pop(number))
             here = self.dice.at(number)
-            programmer = Programmer(
+            programmer = self.user.programmer(
                 document, missing[number], here.stream(), self.user.pace, here, self.day, self.model_version
             )
             yield from programmer.write()
@@ -154,9 +156,9 @@ class Author:
 
 def _choose(user: User, chance: Random) -> tuple[Source, Page]:
     """A file that can be typed, six times in ten of the user's first repository."""
-    files = [source for name in user.repositories for source in sources()[name]]
+    files = [source for name in user.repositories for source in user.shelf[name]]
     name = user.repositories[0] if chance.random() < 0.6 else chance.choice(user.repositories)
-    wanted = list(sources()[name])
+    wanted = list(user.shelf[name])
     for source in [*chance.sample(wanted, k=len(wanted)), *files]:
         text = page(source)
         if text is not None:
