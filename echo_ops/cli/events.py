@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -83,3 +84,41 @@ def simulate_events(
             progress=lambda done, total: bars.update(bar, completed=done, total=total),
         )
     typer.echo(f"{written.events} events, {written.requests} requests by {users} users on {days} days → {out}")
+
+
+@simulate_app.command("loop")
+def simulate_loop(
+    days: Annotated[int, typer.Option(min=1, help="How many days of work, each with a night of training.")],
+    users: Annotated[int, typer.Option(min=2, help="How many programmers teach; others are measured.")],
+    out: Annotated[Path, typer.Option(help="Folder for summary.json, acceptance.png and plan.json.")],
+    seed: Annotated[int, typer.Option(help="Another seed gives other files, places and orders.")] = 0,
+) -> None:
+    """Prove the whole cycle: what a few nights of training are worth to programmers whose code no model has seen."""
+    from rich.console import Console
+
+    from echo_ops.pipeline.loop import figures
+    from echo_ops.pipeline.loop.plan import Plan
+    from echo_ops.pipeline.loop.run import run
+    from echo_ops.training.progress import Progress
+
+    plan = Plan(days, users, seed)
+    with progress() as bars:
+        shown: dict[str, Any] = {}
+        pieces = bars.add_task("pieces of work", total=plan.pieces)
+
+        def tell(name: str, report: Progress | None) -> None:
+            if report is None:
+                bars.advance(pieces)
+                bars.console.print(f"{datetime.now():%H:%M:%S} {name}", highlight=False)
+                if name in shown:
+                    bars.remove_task(shown.pop(name))
+                return
+            if name not in shown:
+                shown[name] = bars.add_task(name)
+            bars.update(shown[name], completed=report.done, total=report.total, description=f"{name}: {report.phase}")
+
+        summary = run(plan, load_settings(), out, tell)
+    console = Console()
+    for table in figures.tables(summary):
+        console.print(table)
+    console.print(f"{summary['seconds'] / 60:.0f} min → {out}/summary.json, {out}/acceptance.png", highlight=False)

@@ -41,7 +41,7 @@ def content_key(language: str | None, prefix: str, lesson: str, suffix: str) -> 
 
 
 def overlapping(scores: pa.Table) -> Dropped:
-    """All but the first request of each line of a commit: the first was asked for all of it, the others for its rest."""
+    """All but the first request of each line of a commit: it was asked for all of it, the others for its rest."""
     return _all_but_first(_by_time(scores, "ascending"), "commit_key", Reason.OVERLAP)
 
 

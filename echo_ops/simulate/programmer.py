@@ -103,7 +103,7 @@ class Programmer(Typist):
         return self.chance.random() < share
 
     def _plan(self, chance: Random) -> str:
-        """Two of three requests come while the user writes on; the others (``elsewhere``) find him at something else."""
+        """Two of three requests come while the user writes on; the others find him at something else."""
         plain = not self.stretch.closers and not self.loose
         roll = chance.random() * BUSY_ELSEWHERE / self.elsewhere
         if roll < 0.11:

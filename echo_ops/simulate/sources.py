@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import sysconfig
 import tokenize
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
@@ -27,6 +27,7 @@ FILES_OF_A_REPOSITORY = 3
 """A package with fewer files counts among the top-level modules, which are parted by their first letter."""
 
 _CLOSER = {"(": ")", "[": "]", "{": "}"}
+_TRIPLE = ('"""', "'''")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,12 @@ class Page:
     text: str
     pairs: dict[int, int]  # offset of an opening bracket or quote → its closing one, on the same line
     ends: tuple[int, ...]  # offsets where statements and comments end, before the line break
+    prose: tuple[tuple[int, int], ...]  # where docstrings and comments start and end
+
+    def is_prose(self, offset: int) -> bool:
+        """Whether the offset lies in a docstring or a comment."""
+        before = bisect_right(self.prose, (offset, len(self.text)))
+        return before > 0 and offset <= self.prose[before - 1][1]
 
     def statement_end(self, offset: int) -> int:
         """Where the statement at the offset ends."""
@@ -116,6 +123,7 @@ def _read(text: str) -> Page:
     starts = [0, *accumulate(len(line) for line in text.splitlines(keepends=True))]
     pairs: dict[int, int] = {}
     ends: list[int] = []
+    prose: list[tuple[int, int]] = []
     opened: list[tuple[int, str, int]] = []  # row, closing bracket, offset
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         row, start = token.start[0], starts[token.start[0] - 1] + token.start[1]
@@ -125,8 +133,10 @@ def _read(text: str) -> Page:
             opening_row, _, opening = opened.pop()
             if opening_row == row:
                 pairs[opening] = start
-        elif token.type == tokenize.STRING and token.end[0] == row and not token.string.endswith(('"""', "'''")):
+        elif token.type == tokenize.COMMENT or (token.type == tokenize.STRING and token.string.endswith(_TRIPLE)):
+            prose.append((start, starts[token.end[0] - 1] + token.end[1]))
+        elif token.type == tokenize.STRING and token.end[0] == row:
             pairs[start + token.string.index(token.string[-1])] = start + len(token.string) - 1
         elif token.type == tokenize.NEWLINE or (token.type == tokenize.NL and not opened):
             ends.append(start)
-    return Page(text, pairs, tuple(ends))
+    return Page(text, pairs, tuple(ends), tuple(prose))

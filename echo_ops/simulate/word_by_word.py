@@ -1,8 +1,8 @@
 """A programmer who accepts word by word: the habit by which a small model, too, is of use to somebody.
 
-The rule, the same for every model: he asks where a word begins after ``. ( = ,``, a keyword or a line's start, when he
-has typed none, one or two of its characters; he takes the proposal's words up to the first that is not the one he means,
-and nothing where that is the first. He looks only at what he means to write.
+The rule, the same for every model: he asks in code, not in prose, where a word begins after ``. ( = ,``, a keyword or
+a line's start, when he has typed one, two or three of its characters; he takes the proposal's words up to the first
+that is not the one he means, and nothing where that is the first. He looks only at what he means to write.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from echo_ops.simulate.proposals import Asked
 
 ASKS = 0.8
 """Share of such places at which he stops long enough for a request."""
+
+TYPED = (1, 2, 3)
+"""Characters of the word that he has typed when he asks, by chance."""
 
 _BEGUN = re.compile(r"\w*\Z")
 _WORD_BEFORE = re.compile(r"[a-z]+\Z")
@@ -40,8 +43,9 @@ class WordByWord(Programmer):
         place = self.dice.at("word", at - begun).stream()
         return (
             self.asked_at != at
-            and begun == place.randrange(3)
+            and begun == place.choice(TYPED)
             and text[at : at + 1].isidentifier()
+            and not self.stretch.page.is_prose(at)
             and _invites(text[max(0, at - begun - 80) : at - begun])
             and place.random() < ASKS
         )
@@ -62,7 +66,7 @@ class WordByWord(Programmer):
 
 
 def words_taken(proposal: str, meant: str) -> int:
-    """Characters of a proposal that are accepted: its words, with the blanks before them, while they are the ones meant.
+    """Characters of a proposal that are accepted: its words, with the blanks before them, while they are those meant.
 
     A word that is only begun is not the one meant: of ``conf`` nothing is taken where ``config`` is meant.
     """

@@ -33,6 +33,8 @@ from echo_ops.training.progress import Progress, Report, run_apart, serve, silen
 
 PAD = "<|echo_pad|>"
 REPORT = "base_model.json"
+WORDS = r"[^\W_]+|_+|\s+|[^\w\s]+"
+"""What no token goes beyond: a word, underscores, blanks, punctuation."""
 
 
 FINETUNE: dict[str, Any] = {
@@ -75,8 +77,8 @@ class Recipe:
         return min(1.0, (step + 1) / self.warmup, (self.steps - step) / (self.decay * self.steps))
 
     def digest(self) -> str:
-        """Of the recipe and the Python version, which decides the text."""
-        text = json.dumps([asdict(self), platform.python_version()], sort_keys=True)
+        """Of the recipe, the tokenizer, and the Python version, which decides the text."""
+        text = json.dumps([asdict(self), WORDS, platform.python_version()], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -122,12 +124,14 @@ class BaseModelReport:
         }
 
 
-def launch(out: Path, report: Report = silent) -> BaseModelReport:
+def launch(out: Path, report: Report = silent, recipe: Recipe | None = None) -> BaseModelReport:
     """``make`` in a process of its own, unless the model is there already."""
+    recipe = recipe or Recipe()
     made = _made(out.absolute())
-    if made is not None and made.digest == Recipe().digest():
+    if made is not None and made.digest == recipe.digest():
         return made
-    return _report(run_apart("echo_ops.training.base_model", {"out": str(out.absolute())}, report))
+    spec = {"out": str(out.absolute()), "recipe": asdict(recipe)}
+    return _report(run_apart("echo_ops.training.base_model", spec, report))
 
 
 def make(out: Path, *, recipe: Recipe | None = None, report: Report = silent) -> BaseModelReport:
@@ -200,12 +204,21 @@ def _make(part: Path, out: Path, recipe: Recipe, report: Report) -> BaseModelRep
 
 
 def train_tokenizer(texts: Sequence[str], vocabulary: int) -> Any:
-    """A byte-level BPE tokenizer with the FIM tokens of the small family: any text goes through it unchanged."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    """A byte-level BPE tokenizer with the FIM tokens of the small family: any text goes through it unchanged.
+
+    A word's token holds no blank before it. People stop typing after ``x = `` and ask; where the blank belongs to the
+    next word's token, as is usual, the context ends inside of a token, and a small model is at a loss how to go on.
+    """
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(WORDS), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
@@ -351,7 +364,7 @@ def _nats(model: Any, examples: Sequence[Rendered], layout: Layout, device: str)
 
 
 def _main(spec: dict[str, Any], report: Report) -> dict[str, Any]:
-    return asdict(make(Path(spec["out"]), report=report))
+    return asdict(make(Path(spec["out"]), recipe=Recipe(**spec["recipe"]), report=report))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,50 @@
+"""Pieces of work that need each other's results, a few at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Semaphore
+from types import TracebackType
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+
+
+class Lanes:
+    """Runs each piece when those before it have ended, at most ``lanes`` at a time; a context that waits for all.
+
+    A piece only waits for a process that it has started. When one fails, none begins any more, and all that were still
+    to come fail as it did.
+    """
+
+    def __init__(self, lanes: int) -> None:
+        self._free = Semaphore(lanes)
+        self._failed: BaseException | None = None
+        self._pool = ThreadPoolExecutor(max_workers=64)
+
+    def after(self, needed: Sequence[Future[Any]], work: Callable[[], Result]) -> Future[Result]:
+        """Run ``work`` when all that is needed has ended; gives its future."""
+
+        def run() -> Result:
+            for one in needed:
+                one.result()
+            with self._free:
+                if self._failed is not None:
+                    raise self._failed
+                try:
+                    return work()
+                except BaseException as error:
+                    self._failed = error
+                    raise
+
+        return self._pool.submit(run)
+
+    def __enter__(self) -> Lanes:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._failed = self._failed or error
+        self._pool.shutdown(wait=True, cancel_futures=kind is not None)

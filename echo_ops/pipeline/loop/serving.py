@@ -1,0 +1,154 @@
+"""Checkpoints that answer: a team's day of work with them, and what they propose to the panel.
+
+Also a program, ``python -m echo_ops.pipeline.loop.serving SPEC.json`` (see ``training.progress``), so that several
+models work side by side and none stays in memory.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from echo_ops.pipeline.loop import panel
+from echo_ops.pipeline.loop.plan import CONTEXT_TOKENS, NEW_TOKENS, PROPOSED_TOKENS, Plan
+from echo_ops.pipeline.loop.teams import teams
+from echo_ops.simulate.proposals import Asked
+from echo_ops.training.progress import Progress, Report, run_apart, serve, silent
+
+BATCH = 96
+MODULE = "echo_ops.pipeline.loop.serving"
+
+
+class Checkpoint:
+    """A model that completes, greedily and in batches."""
+
+    def __init__(self, folder: str) -> None:
+        import torch
+
+        from echo_ops.training.device import best_device, load_model, load_tokenizer
+        from echo_ops.training.fim import Layout
+
+        device = best_device()
+        self._layout = Layout(load_tokenizer(folder))
+        self._network = load_model(folder, torch.bfloat16 if device.bf16 else torch.float32)
+        self._network.to(device.name).eval()
+
+    def complete(self, contexts: Sequence[tuple[str, str]]) -> list[str]:
+        """The proposal at each (prefix, suffix)."""
+        import torch
+
+        from echo_ops.training.evaluate import _propose
+
+        prompts = [self._layout.prompt(*context, CONTEXT_TOKENS, NEW_TOKENS) for context in contexts]
+        by_length = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+        found = [""] * len(prompts)
+        with torch.inference_mode():
+            for start in range(0, len(prompts), BATCH):
+                chosen = by_length[start : start + BATCH]
+                texts = _propose(self._network, self._layout, [prompts[index] for index in chosen], PROPOSED_TOKENS)
+                for index, text in zip(chosen, texts, strict=True):
+                    found[index] = text
+        return found
+
+
+class Served:
+    """A proposer: each request goes to the model that serves its user."""
+
+    def __init__(self, models: Mapping[str, Checkpoint]) -> None:
+        self._models = models
+
+    def propose(self, asked: Sequence[Asked]) -> list[str | None]:
+        answers: dict[str, str] = {}
+        for version, model in self._models.items():
+            mine = [one for one in asked if one.model_version == version]
+            texts = model.complete([(one.prefix, one.suffix) for one in mine]) if mine else []
+            answers |= {one.request_id: text for one, text in zip(mine, texts, strict=True)}
+        return [answers[one.request_id] or None for one in asked]
+
+
+def work(
+    plan: Plan,
+    team: str,
+    day: date,
+    models: Mapping[str, Path],
+    serves: Mapping[str, str],
+    out: Path,
+    report: Report = silent,
+) -> None:
+    """A team's day with the models that serve it, in a process of its own; its events go to ``out``.
+
+    Args:
+        team: ``users`` or ``early``.
+        models: version → folder of the checkpoint.
+        serves: user → version; who is not named is served by the only model.
+    """
+    spec = {"task": "work", "team": team, "day": day.isoformat(), "serves": dict(serves), "out": str(out)}
+    _apart(plan, spec, models, report)
+
+
+def measure(plan: Plan, model: Path, asked: Mapping[Path, Path], report: Report = silent) -> None:
+    """What the panel does with a model's proposals, in a process of its own.
+
+    Args:
+        asked: file of REQUESTS → file for the ANSWERS.
+    """
+    spec = {"task": "measure", "asked": {str(source): str(out) for source, out in asked.items()}}
+    _apart(plan, spec, {"": model}, report)
+
+
+def _apart(plan: Plan, spec: dict[str, Any], models: Mapping[str, Path], report: Report) -> None:
+    folders = {version: str(folder) for version, folder in models.items()}
+    run_apart(MODULE, {**spec, "plan": asdict(plan), "models": folders}, report, threads=1)
+
+
+def _main(spec: dict[str, Any], report: Report) -> dict[str, Any]:
+    import torch
+
+    torch.set_num_threads(1)
+    plan = Plan.from_dict(spec["plan"])
+    models = {version: Checkpoint(folder) for version, folder in spec["models"].items()}
+    if spec["task"] == "measure":
+        (model,) = models.values()
+        for number, (source, out) in enumerate(spec["asked"].items(), 1):
+            asked = pq.read_table(source)
+            contexts = list(zip(asked["prefix"].to_pylist(), asked["suffix"].to_pylist(), strict=True))
+            pq.write_table(panel.answers(asked, model.complete(contexts)), out)
+            report(Progress("panel", number, len(spec["asked"])))
+        return {}
+    return _work(plan, spec, models, report)
+
+
+def _work(plan: Plan, spec: dict[str, Any], models: Mapping[str, Checkpoint], report: Report) -> dict[str, Any]:
+    from echo_ops.simulate.simulate import simulate
+
+    team = getattr(teams(plan), spec["team"])
+    usual = next(iter(models))
+    sessions = simulate(
+        days=1,
+        users=len(team),
+        seed=plan.seed,
+        start=date.fromisoformat(spec["day"]),
+        team=team,
+        scale=plan.work if spec["team"] == "users" else plan.early_work,
+        model_of=lambda user, _day: spec["serves"].get(user, usual),
+        proposer=Served(models),
+        together=len(team),
+    )
+    tables: list[pa.Table] = []
+    for session in sessions:
+        tables.append(session.events)
+        report(Progress("work", len(tables), len(team)))
+    events = pa.concat_tables(tables)
+    pq.write_table(events, spec["out"], compression="zstd")
+    return {"events": events.num_rows}
+
+
+if __name__ == "__main__":
+    sys.exit(serve(_main))

@@ -1,0 +1,203 @@
+"""The pieces of a proof that need no model: teams, panel, arms, lanes, figures."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from echo_ops.errors import InputError, TrainingError
+from echo_ops.pipeline.loop import arms, figures, panel
+from echo_ops.pipeline.loop.lanes import Lanes
+from echo_ops.pipeline.loop.plan import Plan
+from echo_ops.pipeline.loop.teams import teams
+from echo_ops.schema.examples import EXAMPLES
+from echo_ops.schema.lifecycles import LIFECYCLES
+from echo_ops.simulate.workday import Scale
+
+
+def test_nobody_shares_a_file() -> None:
+    found = teams(Plan(days=1, users=12, seed=3))
+    assert [len(team) for team in (found.users, found.early, found.panel, found.others)] == [12, 16, 32, 32]
+    everybody = [*found.users, *found.early, *found.panel, *found.others]
+    files = [file.file for user in everybody for file in user.shelf[user.repositories[0]]]
+    assert len(files) == len(set(files)) > 300
+    assert len({user.user_id for user in everybody}) == len(everybody)
+    projects = {user.repositories for user in found.users}
+    assert projects == {user.repositories for user in found.panel}
+    assert projects.isdisjoint({user.repositories for user in found.others})
+    assert teams(Plan(days=1, users=12, seed=3)) == found != teams(Plan(days=1, users=12, seed=4))
+
+
+def test_too_many_users_for_the_files_are_refused() -> None:
+    with pytest.raises(InputError, match=r"has \d+ files, \d+ are needed for so many users; lower --users"):
+        teams(Plan(days=1, users=4000, seed=0))
+
+
+def test_a_plan_goes_through_json() -> None:
+    plan = Plan(2, 4, 1, work=Scale((1, 1), (2, 3), (100, 200)))
+    assert Plan.from_dict(json.loads(json.dumps(plan.written()["plan"]))) == plan
+
+
+def test_the_panel_answers_by_the_rule() -> None:
+    team = teams(Plan(days=1, users=2, seed=0)).panel[:3]
+    scale = Scale((1, 1), (2, 2), (300, 400))
+    asked = panel.requests(team, date(2026, 11, 2), scale, 0, 25)
+    assert asked.num_rows == 25
+    assert asked.equals(panel.requests(team, date(2026, 11, 2), scale, 0, 25))
+    meant = asked["meant"].to_pylist()
+    right = panel.answers(asked, meant).to_pylist()
+    assert all(
+        row["accepted"] == row["whole"] == row["shown"] == bool(text) for row, text in zip(right, meant, strict=True)
+    )
+    assert all(row["kept_rate"] > 0 for row in right if row["shown"])
+    silent = panel.answers(asked, [""] * 25)
+    assert not any(silent["shown"].to_pylist())
+    assert not any(silent["accepted"].to_pylist())
+    assert not any(panel.answers(asked, ["¤¤"] * 25)["accepted"].to_pylist())
+
+
+def examples(count: int) -> pa.Table:
+    rows = [
+        {
+            "request_id": f"r{number}",
+            "user_id": "u",
+            "document_id": "d",
+            "requested_at": datetime(2026, 11, 2),
+            "prefix": f"context {number} ",
+            "suffix": "",
+            "lesson": f"lesson {number}",
+            "committed": f"lesson {number}",
+            "decision": "rejected",
+            "cut": 8,
+            "verdict": "fill",
+            "teacher": "syntax",
+            "prompt_version": "",
+            "split": "train",
+            "weight": 1.0,
+        }
+        for number in range(count)
+    ]
+    return pa.Table.from_pylist(rows, schema=EXAMPLES)
+
+
+def test_shuffled_keeps_contexts_and_lessons_and_pairs_none_rightly() -> None:
+    rows = examples(50)
+    turned = arms.shuffled(rows, 1)
+    assert sorted(turned["prefix"].to_pylist()) == sorted(rows["prefix"].to_pylist())
+    assert sorted(turned["lesson"].to_pylist()) == sorted(rows["lesson"].to_pylist())
+    for row in turned.to_pylist():
+        assert row["prefix"].split()[1] != row["lesson"].split()[1]
+
+
+def lifecycles(*rows: dict[str, Any]) -> pa.Table:
+    usual = {
+        "document_id": "d",
+        "session_id": "s",
+        "user_id": "u",
+        "requested_at": datetime(2026, 11, 2),
+        "prefix": "x = ",
+        "suffix": "",
+        "close_reason": "idle",
+        "closed_at": datetime(2026, 11, 2),
+        "evidence": "edits",
+        "confidence": "exact",
+        "received_at": datetime(2026, 11, 2),
+        "policy": "default",
+    }
+    full = [{"request_id": f"r{number}", **usual, **row} for number, row in enumerate(rows)]
+    return pa.Table.from_pylist(full, schema=LIFECYCLES)
+
+
+def test_own_proposals_teach_what_was_proposed_and_taken_as_often_as_others_learn() -> None:
+    rows = lifecycles(
+        {"proposal": "one + 2", "committed": "one + 2\n", "decision": "accepted"},
+        {"proposal": "one + 2", "committed": "one - 3\n", "decision": "partially_accepted"},
+        {"proposal": "one", "committed": "two\n", "decision": "rejected"},
+        {"proposal": "one", "committed": "two\n", "decision": "accepted"},  # and undone
+    )
+    taught = arms.own_proposals(rows, 6)
+    assert taught["lesson"].to_pylist() == ["one + 2", "one"]
+    assert taught["weight"].to_pylist() == [3.0, 3.0]
+    assert arms.own_proposals(rows.slice(2, 1), 6).num_rows == 0
+
+
+def test_lanes_keep_order_and_number_and_tell_the_first_failure() -> None:
+    done: list[str] = []
+    with Lanes(2) as lanes:
+        first = lanes.after([], lambda: done.append("first"))
+        lanes.after([lanes.after([first], lambda: done.append("second"))], lambda: done.append("third"))
+    assert done == ["first", "second", "third"]
+
+    def fail() -> None:
+        raise TrainingError("the disk is full")
+
+    with Lanes(1) as lanes:
+        broken = lanes.after([], fail)
+        last = lanes.after([lanes.after([broken], lambda: done.append("never"))], lambda: done.append("never"))
+    with pytest.raises(TrainingError, match="the disk is full"):
+        last.result()
+    assert "never" not in done
+
+
+def answers(accepted: dict[str, tuple[int, int]]) -> pa.Table:
+    """User → (accepted, shown)."""
+    rows = [
+        {
+            "request_id": f"{user}{number}",
+            "user_id": user,
+            "shown": True,
+            "accepted": number < taken,
+            "whole": number < taken // 2,
+            "kept_rate": 0.5,
+        }
+        for user, (taken, shown) in accepted.items()
+        for number in range(shown)
+    ]
+    return pa.Table.from_pylist(rows, schema=panel.ANSWERS)
+
+
+def test_intervals_are_of_users_not_of_requests() -> None:
+    alike = figures.acceptance(answers({f"u{number}": (25, 100) for number in range(10)}))
+    assert (alike.rate, alike.low, alike.high, alike.shown) == (0.25, 0.25, 0.25, 1000)
+    unlike = figures.acceptance(answers({f"u{number}": (50 * (number % 2), 100) for number in range(10)}))
+    assert unlike.rate == 0.25
+    assert unlike.low < 0.15
+    assert unlike.high > 0.35
+
+
+def test_a_gain_is_paired_by_user() -> None:
+    before = answers({f"u{number}": (5 + 5 * (number % 4), 100) for number in range(12)})
+    after = answers({f"u{number}": (2 * (5 + 5 * (number % 4)), 100) for number in range(12)})
+    gained = figures.gain(after, before)
+    assert gained is not None
+    assert all(abs(value - 1) < 1e-9 for value in gained.values())
+    assert figures.gain(after, answers({"u0": (0, 10)})) is None
+
+
+def test_the_summary_keeps_the_contract_and_can_be_drawn(tmp_path: Path) -> None:
+    def of(taken: int) -> pa.Table:
+        return answers({f"u{number}": (taken, 100) for number in range(8)})
+
+    series = {
+        "echo": [of(25), of(36)],
+        "frozen": [of(25)] * 2,
+        "shuffled": [of(25), of(20)],
+        "own_proposals": [of(25)] * 2,
+    }
+    summary = figures.summary(series, {"echo": [of(20), of(21)], "frozen": [of(20)] * 2}, {400: of(30), 100: of(27)})
+    assert set(summary["arms"]) == {"echo", "frozen", "shuffled", "own_proposals"}
+    for values in summary["arms"].values():
+        assert {"acceptance", "low", "high", "shown", "kept_rate"} <= set(values)
+        assert len(values["acceptance"]) == 2
+    assert [one["lessons"] for one in summary["by_lessons"]] == [100, 400]
+    assert summary["gain"]["echo"]["value"] == pytest.approx(0.44)
+    json.dumps(summary, allow_nan=False)
+    nights = [{"day": "2026-11-02", "rows": {"lifecycles": 9}, "lessons": 5, "decision": "promote", "reason": "better"}]
+    assert len(figures.tables({**summary, "nights": nights})) == 3
+    figures.plot(summary, tmp_path / "acceptance.png")
+    assert (tmp_path / "acceptance.png").read_bytes().startswith(b"\x89PNG")
