@@ -319,6 +319,11 @@ class Training(Section):
         None, description="pod template file for these tasks, where KubernetesExecutor runs them; unset: Airflow's"
     )
     context_tokens: int = Field(1024, ge=64, description="tokens of context and lesson together")
+    token_healing: bool = Field(
+        False,
+        description="write a word that is begun at the caret again, with what it goes on to, in training and in "
+        "evaluation: for small models, where the server heals tokens too",
+    )
     seed: int = Field(0, description="seed of shuffling and initialisation")
     evaluation_rows: int = Field(400, ge=1, description="held-out requests per evaluation at most, chosen by hash")
     max_new_tokens: int = Field(

@@ -48,6 +48,11 @@ class ServedGenerator(Generator):
             TeacherError: the server is gone.
             InputError: it cannot take these prompts.
         """
+        if any(one.begun for one in asked):
+            raise InputError(
+                "ECHO_TRAINING_TOKEN_HEALING is set, but the evaluation server is asked without it; "
+                "unset that or ECHO_EVALUATION_URL"
+            )
         size = AHEAD * self._settings.concurrency
         for start in range(0, len(asked), size):
             answers = asyncio.run(self._answer(asked[start : start + size], max_new_tokens))

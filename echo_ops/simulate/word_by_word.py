@@ -1,8 +1,8 @@
 """A programmer who accepts word by word: the habit by which a small model, too, is of use to somebody.
 
 The rule, the same for every model: he asks in code, not in prose, where a word begins after ``. ( = ,``, a keyword or
-a line's start, when he has typed one, two or three of its characters; he takes the proposal's words up to the first
-that is not the one he means, and nothing where that is the first. He looks only at what he means to write.
+a line's start, when he has typed none, one or two of its characters; he takes the proposal's words up to the first that
+is not the one he means, and nothing where that is the first. He looks only at what he means to write.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from echo_ops.simulate.proposals import Asked
 ASKS = 0.8
 """Share of such places at which he stops long enough for a request."""
 
-TYPED = (1, 2, 3)
+TYPED = (0, 1, 2)
 """Characters of the word that he has typed when he asks, by chance."""
 
 _BEGUN = re.compile(r"\w*\Z")

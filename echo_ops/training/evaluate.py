@@ -22,6 +22,7 @@ from echo_ops.training import infilling
 from echo_ops.training.device import clear_errors
 from echo_ops.training.fim import Layout, LessonTooLong
 from echo_ops.training.generation import Asked, Generator, TransformersGenerator
+from echo_ops.training.healing import begun, healed
 from echo_ops.training.progress import Progress, Report, run_apart, serve, silent
 from echo_ops.training.scores import SCORES, score
 
@@ -136,7 +137,7 @@ def evaluate(
     for index, answer in generator.answer(asked, training.max_new_tokens):
         row, example = requests[index], asked[index].example
         tokens = len(example.lesson) if example else len(generator.layout.encode(row["lesson"])) + 1
-        proposal = generator.layout.decode(answer.tokens)
+        proposal = generator.layout.decode(answer.tokens)[len(asked[index].begun) :]
         scored[index] = score(row, proposal, answer.nats, tokens)
         if proposals is not None:
             proposals[row["request_id"]] = proposal
@@ -153,13 +154,17 @@ def _write(table: pa.Table, out: Path) -> None:
 
 
 def _asked(row: dict[str, Any], layout: Layout, training: Training) -> Asked:
-    texts = row["prefix"], row["suffix"]
+    prefix, suffix, lesson = row["prefix"], row["suffix"], row["lesson"]
+    word = ""
+    if training.token_healing:
+        word = begun(prefix)
+        prefix, lesson = healed(prefix, lesson)
     limits = training.context_tokens, training.max_new_tokens
     try:
-        example = layout.render(*texts, row["lesson"], *limits)
+        example = layout.render(prefix, suffix, lesson, *limits)
     except LessonTooLong:
         example = None  # the lesson alone is longer than the context
-    return Asked(layout.prompt(*texts, *limits), example)
+    return Asked(layout.prompt(prefix, suffix, *limits), example, word)
 
 
 def _main(spec: dict[str, Any], report: Report) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -217,6 +218,15 @@ class Layout:
         """The text of generated tokens, up to the end token."""
         length = tokens.index(self.end_id) if self.end_id in tokens else len(tokens)
         return self._decode(tokens[:length], dressed=False)
+
+    @cached_property
+    def texts(self) -> dict[int, str]:
+        """The text of each token that has some: no special one, and none that is a part of a character."""
+        special = set(self.tokenizer.all_special_ids) | set(self._ids.values())
+        texts = {number: self._decode([number], dressed=False) for number in range(len(self.tokenizer))}
+        return {
+            number: text for number, text in texts.items() if text and "\ufffd" not in text and number not in special
+        }
 
     # -- inner
 

@@ -169,7 +169,12 @@ def finetune(spec: FinetuneSpec, report: Report = silent) -> FinetuneResult:
             tokenizer = load_tokenizer(spec.model)
             layout = Layout(tokenizer)
             lessons = lesson_files.render(
-                spec.files, layout, training.context_tokens, training.max_new_tokens, part / f"lessons-{rank}.arrow"
+                spec.files,
+                layout,
+                training.context_tokens,
+                training.max_new_tokens,
+                part / f"lessons-{rank}.arrow",
+                training.token_healing,
             )
             order = _order(lessons, training)
             lengths = [lessons.lengths[row] for row in order]

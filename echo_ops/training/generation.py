@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from echo_ops.settings import Training
 from echo_ops.training.device import best_device, clear_errors, load_model, load_tokenizer
 from echo_ops.training.fim import Layout, Rendered
+from echo_ops.training.healing import given
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class Asked:
 
     prompt: list[int]
     example: Rendered | None = None  # whose lesson's likelihood is asked for too
+    begun: str = ""  # what the answer's text has to begin with; see ``healing``
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +78,22 @@ class TransformersGenerator(Generator):
         for start in range(0, len(asked), self._batch):
             indices = by_length[start : start + self._batch]
             with clear_errors(self._model), torch.inference_mode():
-                proposals = self._propose([asked[index].prompt for index in indices], max_new_tokens)
+                proposals = self._propose([asked[index] for index in indices], max_new_tokens)
                 nats = self._nats([asked[index].example for index in indices])
             yield from zip(indices, map(Answer, proposals, nats), strict=True)
 
-    def _propose(self, prompts: Sequence[list[int]], max_new_tokens: int) -> list[list[int]]:
+    def _propose(self, asked: Sequence[Asked], max_new_tokens: int) -> list[list[int]]:
         from transformers import GenerationConfig
 
         end = self.layout.end_id
-        ids, mask = self._left_padded(prompts)
+        ids, mask = self._left_padded([one.prompt for one in asked])
+        words = [one.begun for one in asked]
+        healing = [given(self.layout, words, ids.shape[1])] if any(words) else None
         # A configuration of our own: a model's default may sample, or punish repetition.
         greedy = GenerationConfig(max_new_tokens=max_new_tokens, do_sample=False, eos_token_id=end, pad_token_id=end)
-        generated = self._network.generate(input_ids=ids, attention_mask=mask, generation_config=greedy)
+        generated = self._network.generate(
+            input_ids=ids, attention_mask=mask, generation_config=greedy, logits_processor=healing
+        )
         tokens: list[list[int]] = generated[:, ids.shape[1] :].tolist()
         return tokens
 

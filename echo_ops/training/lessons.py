@@ -21,6 +21,7 @@ from echo_ops.errors import InputError
 from echo_ops.schema.conform import conform
 from echo_ops.schema.examples import EXAMPLES
 from echo_ops.training.fim import Layout, LessonTooLong
+from echo_ops.training.healing import healed
 from echo_ops.training.replay import rank, uniform
 
 READ_ROWS = 512
@@ -64,7 +65,9 @@ def read(examples: str | Path, split: str | None = None) -> Iterator[pa.RecordBa
             yield from rows.combine_chunks().to_batches()
 
 
-def render(files: Sequence[str | Path], layout: Layout, context_tokens: int, reserved: int, path: Path) -> Lessons:
+def render(
+    files: Sequence[str | Path], layout: Layout, context_tokens: int, reserved: int, path: Path, heal: bool = False
+) -> Lessons:
     """Render the rows of some files of EXAMPLES whose split is ``train`` into an Arrow file at ``path``.
 
     Raises:
@@ -77,7 +80,8 @@ def render(files: Sequence[str | Path], layout: Layout, context_tokens: int, res
             rendered = []
             for row in batch.to_pylist():
                 try:
-                    one = layout.render(row["prefix"], row["suffix"], row["lesson"], context_tokens, reserved)
+                    prefix, lesson = healed(row["prefix"], row["lesson"]) if heal else (row["prefix"], row["lesson"])
+                    one = layout.render(prefix, row["suffix"], lesson, context_tokens, reserved)
                 except LessonTooLong:
                     too_long += 1
                     continue

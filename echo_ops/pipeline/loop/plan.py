@@ -18,7 +18,7 @@ FIRST_DAY = date(2026, 11, 2)
 CONTEXT_TOKENS, NEW_TOKENS = 160, 24
 """Of context and lesson together, and what of it is kept free for the lesson."""
 
-PROPOSED_TOKENS = 10
+PROPOSED_TOKENS = 12
 
 BASE = Recipe(steps=2000, sequence=CONTEXT_TOKENS, reserved=NEW_TOKENS)
 """The base model: it reads the standard library, four million tokens of it, and none of the projects."""
@@ -38,6 +38,7 @@ TRAINING: dict[str, Any] = {
     "replay_share": 0.2,
     "context_tokens": CONTEXT_TOKENS,
     "max_new_tokens": NEW_TOKENS,
+    "token_healing": True,
     "evaluation_batch_size": 96,
     "threads": 1,
 }
@@ -51,7 +52,7 @@ GATE = Rollout(
 )
 """One look, at half of a dozen and a half early risers: so few can only guard against a great loss."""
 
-WORK = Scale(spells=(2, 2), documents=(9, 12), characters=(600, 1100))
+WORK = Scale(spells=(2, 2), documents=(7, 9), characters=(600, 1100))
 EARLY_WORK = Scale(spells=(1, 1), documents=(4, 4), characters=(400, 600))
 PANEL_WORK = Scale(spells=(1, 1), documents=(5, 6), characters=(400, 700))
 

@@ -17,44 +17,37 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from echo_ops.pipeline.loop import panel
-from echo_ops.pipeline.loop.plan import CONTEXT_TOKENS, NEW_TOKENS, PROPOSED_TOKENS, Plan
+from echo_ops.pipeline.loop.plan import CONTEXT_TOKENS, NEW_TOKENS, PROPOSED_TOKENS, TRAINING, Plan
 from echo_ops.pipeline.loop.teams import teams
+from echo_ops.settings import Training
 from echo_ops.simulate.proposals import Asked
 from echo_ops.training.progress import Progress, Report, run_apart, serve, silent
 
-BATCH = 96
 MODULE = "echo_ops.pipeline.loop.serving"
 
 
 class Checkpoint:
-    """A model that completes, greedily and in batches."""
+    """A model that completes, greedily, in batches, and with healed tokens: as it was trained."""
 
     def __init__(self, folder: str) -> None:
-        import torch
+        from echo_ops.training.generation import TransformersGenerator
 
-        from echo_ops.training.device import best_device, load_model, load_tokenizer
-        from echo_ops.training.fim import Layout
-
-        device = best_device()
-        self._layout = Layout(load_tokenizer(folder))
-        self._network = load_model(folder, torch.bfloat16 if device.bf16 else torch.float32)
-        self._network.to(device.name).eval()
+        self._generator = TransformersGenerator(folder, Training(**TRAINING))
 
     def complete(self, contexts: Sequence[tuple[str, str]]) -> list[str]:
         """The proposal at each (prefix, suffix)."""
-        import torch
+        from echo_ops.training.generation import Asked as Prompt
+        from echo_ops.training.healing import begun, healed
 
-        from echo_ops.training.evaluate import _propose
-
-        prompts = [self._layout.prompt(*context, CONTEXT_TOKENS, NEW_TOKENS) for context in contexts]
-        by_length = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
-        found = [""] * len(prompts)
-        with torch.inference_mode():
-            for start in range(0, len(prompts), BATCH):
-                chosen = by_length[start : start + BATCH]
-                texts = _propose(self._network, self._layout, [prompts[index] for index in chosen], PROPOSED_TOKENS)
-                for index, text in zip(chosen, texts, strict=True):
-                    found[index] = text
+        layout = self._generator.layout
+        words = [begun(prefix) for prefix, _ in contexts]
+        asked = [
+            Prompt(layout.prompt(healed(prefix, "")[0], suffix, CONTEXT_TOKENS, NEW_TOKENS), begun=word)
+            for (prefix, suffix), word in zip(contexts, words, strict=True)
+        ]
+        found = [""] * len(asked)
+        for index, answer in self._generator.answer(asked, PROPOSED_TOKENS):
+            found[index] = layout.decode(answer.tokens)[len(words[index]) :]
         return found
 
 
@@ -109,9 +102,6 @@ def _apart(plan: Plan, spec: dict[str, Any], models: Mapping[str, Path], report:
 
 
 def _main(spec: dict[str, Any], report: Report) -> dict[str, Any]:
-    import torch
-
-    torch.set_num_threads(1)
     plan = Plan.from_dict(spec["plan"])
     models = {version: Checkpoint(folder) for version, folder in spec["models"].items()}
     if spec["task"] == "measure":

@@ -59,9 +59,9 @@ def test_they_ask_inside_of_words_and_take_what_they_mean() -> None:
     assert sum(map(bool, meant.values())) > 40
     for one in half.asked:
         if one.meant:
-            begun = re.search(r"\w+\Z", one.prefix)
-            assert begun
-            assert 1 <= len(begun[0]) <= 3
+            begun = re.search(r"\w*\Z", one.prefix)
+            assert begun is not None
+            assert len(begun[0]) <= 2
             assert one.meant[0].isidentifier()
     kinds = {"accepted", "partially_accepted", "rejected", "ignored"}
     decided = {row["request_id"]: row["kind"] for row in session.events.to_pylist() if row["kind"] in kinds}
