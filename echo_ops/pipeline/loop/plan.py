@@ -69,7 +69,7 @@ class Plan:
     seed: int
     early: int = 16
     panel: int = 32
-    panel_requests: int = 1600  # at most, in the users' projects, and as many in the others
+    panel_requests: int = 1400  # at most, in the users' projects, and as many in the others
     work: Scale = WORK  # of a user's day
     early_work: Scale = EARLY_WORK
     panel_work: Scale = PANEL_WORK
