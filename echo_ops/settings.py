@@ -335,16 +335,23 @@ class Training(Section):
     )
 
 
-class Evaluation(ModelServer):
-    """Who completes the held-out requests of an evaluation, and what else it measures."""
+class EvaluationServer(ModelServer):
+    """A server that completes the held-out requests of an evaluation; its settings are those of ``Evaluation``."""
 
     role = "evaluation"
+
+
+class Evaluation(Section):
+    """Who completes the held-out requests of an evaluation, and what else it measures."""
 
     url: str | None = Field(
         None,
         description="base URL of vLLM that serves the champion as `<model>/<version>`, and takes adapters at run time "
         "or serves the challenger too; unset: transformers, on this machine",
     )
+    api_key: SecretStr | None = Field(None, description="bearer token for that URL")
+    concurrency: int = Field(64, ge=1, le=1024, description="requests in flight")
+    timeout: float = Field(60.0, gt=0, description="seconds before a request is given up and retried")
     infilling: Path | None = Field(
         None,
         description="JSONL file in the format of human-eval-infilling: a challenger that passes fewer of its problems, "
@@ -360,6 +367,11 @@ class Evaluation(ModelServer):
     samples: int = Field(
         3, ge=0, le=20, description="held-out lessons that a model card shows, redacted and cut short; 0: none"
     )
+
+    @property
+    def server(self) -> EvaluationServer:
+        """How the server is asked."""
+        return EvaluationServer(url=self.url, api_key=self.api_key, concurrency=self.concurrency, timeout=self.timeout)
 
     @model_validator(mode="after")
     def _must_be_allowed(self) -> Evaluation:

@@ -87,7 +87,7 @@ def evaluate_both(folder: Path, version: str, settings: Settings, report: Report
             if asked.url is None:
                 launch(spec, tell)
             else:
-                with served(asked, names["champion"], names[who], model) as generator:
+                with served(asked.server, names["champion"], names[who], model) as generator:
                     work(spec, tell, generator)
             opened.metrics(summarise(pq.read_table(spec.out)))
         if problems:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from echo_ops.errors import InputError, TeacherError
-from echo_ops.settings import Evaluation
+from echo_ops.settings import EvaluationServer
 from echo_ops.teacher.endpoint import Endpoint, RefusedError
 from echo_ops.teacher.usage import Usage
 from echo_ops.training.generation import Answer, Asked, Generator
@@ -33,12 +33,12 @@ class ServedGenerator(Generator):
     """A model behind vLLM's ``/v1/completions``. What is sent are token ids, so nothing is cut or read differently.
 
     Args:
-        settings: section ``evaluation``, with a URL.
+        settings: where the server is, and how it is asked.
         model: the name by which the server knows the model.
         layout: of its tokenizer.
     """
 
-    def __init__(self, settings: Evaluation, model: str, layout: Layout) -> None:
+    def __init__(self, settings: EvaluationServer, model: str, layout: Layout) -> None:
         self._settings, self._model, self.layout = settings, model, layout
 
     def answer(self, asked: Sequence[Asked], max_new_tokens: int) -> Iterator[tuple[int, Answer]]:
@@ -103,11 +103,11 @@ class ServedGenerator(Generator):
 
 
 @contextmanager
-def served(settings: Evaluation, champion: str, name: str, checkpoint: Path) -> Iterator[ServedGenerator]:
+def served(settings: EvaluationServer, champion: str, name: str, checkpoint: Path) -> Iterator[ServedGenerator]:
     """A checkpoint as the server has it; its adapter is loaded for the time of the block where it must be.
 
     Args:
-        settings: section ``evaluation``, with a URL.
+        settings: where the server is, and how it is asked.
         champion: what the server must call the champion.
         name: what it must call this checkpoint; the champion's own name for itself.
         checkpoint: its folder, on a file system that the server reads too where an adapter is to be loaded.
@@ -146,12 +146,12 @@ def _layout(checkpoint: Path) -> Layout:
         raise InputError(f"{checkpoint} holds no tokenizer.json that can be read ({type(error).__name__})") from None
 
 
-def _models(settings: Evaluation) -> dict[str, dict[str, Any]]:
+def _models(settings: EvaluationServer) -> dict[str, dict[str, Any]]:
     listed = json.loads(_call(settings, "models"))
     return {str(card["id"]): card for card in listed["data"]}
 
 
-def _call(settings: Evaluation, path: str, body: dict[str, Any] | None = None) -> bytes:
+def _call(settings: EvaluationServer, path: str, body: dict[str, Any] | None = None) -> bytes:
     key = settings.api_key
     headers = {"Content-Type": "application/json"}
     headers |= {"Authorization": f"Bearer {key.get_secret_value()}"} if key else {}
@@ -171,7 +171,7 @@ def _call(settings: Evaluation, path: str, body: dict[str, Any] | None = None) -
         ) from None
 
 
-def _other(settings: Evaluation, cards: dict[str, Any], wanted: str, remedy: str) -> TeacherError:
+def _other(settings: EvaluationServer, cards: dict[str, Any], wanted: str, remedy: str) -> TeacherError:
     place = Endpoint(settings, Usage()).place
     return TeacherError(
         f"evaluation at {place} serves {', '.join(sorted(cards)) or 'nothing'}; wanted is {wanted}: {remedy}, or unset "

@@ -21,7 +21,7 @@ from vllm_server import MODEL, VllmServer, missing
 from echo_ops.errors import InputError, TeacherError
 from echo_ops.pipeline.served import served
 from echo_ops.rollout.registry import MlflowRegistry, ModelVersion
-from echo_ops.settings import Evaluation, Settings, Training
+from echo_ops.settings import Evaluation, EvaluationServer, Settings, Training
 from echo_ops.training.evaluate import evaluate
 from echo_ops.training.lessons import COLUMNS
 
@@ -96,9 +96,9 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
         vllm.kill()
 
 
-def settings(night: Night, **changed: object) -> Evaluation:
+def settings(night: Night) -> EvaluationServer:
     """One at a time: with adapters on a CPU, vLLM 0.32 dies of the logprobs of two prompts in one batch."""
-    return Evaluation.model_validate({"url": night.server.url, "concurrency": 1, "patience": 30} | changed)
+    return Evaluation(url=night.server.url, concurrency=1).server
 
 
 @pytest.mark.parametrize("who", ["champion", "challenger"])
