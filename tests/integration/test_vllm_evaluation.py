@@ -113,7 +113,7 @@ def test_vllm_and_transformers_give_the_same_scores(night: Night, who: str) -> N
     assert there["nll"].to_pylist() == [
         pytest.approx(nll, rel=1e-4) if nll else None for nll in here["nll"].to_pylist()
     ]
-    assert len(set(here["saved"].to_pylist())) > 1  # it has learned something: not all answers are alike
+    assert len(set(here["edit_similarity"].to_pylist())) > 5  # not all answers are alike
     with pytest.raises(TeacherError, match="wanted is echo-completion/9"):
         served(settings(night), "echo-completion/9", "echo-completion/9", folder).__enter__()
 
@@ -123,7 +123,8 @@ def test_champion_and_challenger_are_different_models(night: Night) -> None:
     for version, folder in ((night.champion, night.champion_folder), (night.challenger, night.challenger_folder)):
         with served(settings(night), night.champion.served_name, version.served_name, folder) as generator:
             scores.append(evaluate(folder, rows(), TRAINING, generator=generator)["nll"].to_pylist())
-    assert all(after < before for before, after in zip(*scores, strict=True) if before is not None)
+    before, after = (sum(nll for nll in nlls if nll is not None) for nlls in scores)
+    assert after < 0.95 * before  # it has gone on learning the same lessons
 
 
 def test_what_the_server_does_not_serve_is_said(night: Night, tmp_path: Path) -> None:
