@@ -1,7 +1,7 @@
 """An evaluation against vLLM's real server, on a CPU: it loads what a night registers, and both engines agree.
 
-One server. The champion is a registered checkpoint of a LoRA training, its adapter beside the merged weights; the
-challenger is the adapter of a training from it, loaded while the server runs. ``ECHO_TEST_VLLM=0`` leaves this out.
+One server. The champion is a registered checkpoint; the challenger is the adapter in that of a LoRA training from it,
+loaded while the server runs. ``ECHO_TEST_VLLM=0`` leaves this out.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ elif reason := missing():
     pytestmark.append(pytest.mark.skip(reason=reason))
 
 TRAINING = Training(
-    context_tokens=256, max_new_tokens=12, lora_rank=8, batch_size=4, learning_rate=1e-2, epochs=12, threads=1
+    context_tokens=256, max_new_tokens=12, lora_rank=8, batch_size=4, learning_rate=1e-2, epochs=4, threads=1
 )
 LESSONS = ["first", "", "print(name)\n", "x", "return first + second", "y" * 600, "self.x = x", "z", "é ☺\n\t", "0" * 9]
 
@@ -55,7 +55,7 @@ def rows() -> pa.Table:
         [
             {
                 "request_id": f"q{number:02}",
-                "prefix": "def f():\n    pass\n" * number + f"for name in n{number}:\n    ",
+                "prefix": "def f():\n    pass\n" * number + f"name_{number} = ",
                 "suffix": "\n" * (number % 3),
                 "lesson": LESSONS[number % len(LESSONS)],
                 "committed": LESSONS[number % len(LESSONS)],
@@ -78,11 +78,10 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     subprocess.run(make, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True)
     registry = MlflowRegistry(Settings(home=folder / "home"))
     pq.write_table(rows(), folder / "lessons.parquet")
-    versions = []
-    for name, base in (("champion", folder / MODEL), ("challenger", folder / "champion")):
-        launch(FinetuneSpec(str(base), str(folder / "lessons.parquet"), str(folder / name), TRAINING))
-        versions.append(registry.register(folder / name, run_id=None, tags={}))
-    champion, challenger = versions
+    _scatter(folder / MODEL)
+    launch(FinetuneSpec(str(folder / MODEL), str(folder / "lessons.parquet"), str(folder / "challenger"), TRAINING))
+    champion = registry.register(folder / MODEL, run_id=None, tags={})
+    challenger = registry.register(folder / "challenger", run_id=None, tags={})
     place = registry.download(champion)
     (folder / "served").mkdir()
     (folder / "served" / MODEL).symlink_to(place)
@@ -94,6 +93,17 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
         yield Night(vllm, champion, place, challenger, registry.download(challenger))
     finally:
         vllm.kill()
+
+
+def _scatter(folder: Path) -> None:
+    """Weights so large that a model answers each prompt with something else; small ones repeat the last token."""
+    import torch
+    from transformers import AutoConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    shape = AutoConfig.from_pretrained(folder)
+    shape.initializer_range, shape.tie_word_embeddings = 0.2, False
+    LlamaForCausalLM(shape).save_pretrained(folder)
 
 
 def settings(night: Night) -> EvaluationServer:
@@ -124,7 +134,7 @@ def test_champion_and_challenger_are_different_models(night: Night) -> None:
         with served(settings(night), night.champion.served_name, version.served_name, folder) as generator:
             scores.append(evaluate(folder, rows(), TRAINING, generator=generator)["nll"].to_pylist())
     before, after = (sum(nll for nll in nlls if nll is not None) for nlls in scores)
-    assert after < 0.95 * before  # it has gone on learning the same lessons
+    assert abs(after - before) > 0.01 * before  # it has gone on learning, and rounding is far less
 
 
 def test_what_the_server_does_not_serve_is_said(night: Night, tmp_path: Path) -> None:
