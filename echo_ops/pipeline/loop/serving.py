@@ -36,6 +36,9 @@ class Checkpoint:
 
     def complete(self, contexts: Sequence[tuple[str, str]]) -> list[str]:
         """The proposal at each (prefix, suffix)."""
+        import torch
+
+        from echo_ops.training.device import best_device
         from echo_ops.training.generation import Asked as Prompt
         from echo_ops.training.healing import begun, healed
 
@@ -46,8 +49,10 @@ class Checkpoint:
             for (prefix, suffix), word in zip(contexts, words, strict=True)
         ]
         found = [""] * len(asked)
-        for index, answer in self._generator.answer(asked, PROPOSED_TOKENS):
-            found[index] = layout.decode(answer.tokens)[len(words[index]) :]
+        device = best_device()
+        with torch.autocast(device.name, torch.bfloat16, enabled=device.bf16):
+            for index, answer in self._generator.answer(asked, PROPOSED_TOKENS):
+                found[index] = layout.decode(answer.tokens)[len(words[index]) :]
         return found
 
 
