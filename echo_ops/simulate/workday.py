@@ -48,6 +48,7 @@ class User:
     skew: timedelta  # what the clock is ahead
     shelf: Mapping[str, tuple[Source, ...]] = field(default_factory=sources)  # repository → files that he works on
     programmer: type[Programmer] = Programmer  # how he asks and accepts
+    spells: tuple[timedelta, ...] = SPELLS  # when he may start the editor, after his day begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def work_day(user: User, day: date, model_version: str, dice: Dice, noise: Noise
     begins = datetime.combine(day, time(), UTC) + user.begins
     documents: list[Document] = []
     intended: dict[str, str] = {}
-    for spell in sorted(chance.sample(SPELLS, k=chance.randint(*scale.spells))):
+    for spell in sorted(chance.sample(user.spells, k=chance.randint(*scale.spells))):
         now = begins + spell + timedelta(minutes=chance.randint(0, 40))
         session_id = own.at("session", spell).uuid()
         for number in range(chance.randint(*scale.documents)):

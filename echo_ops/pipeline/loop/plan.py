@@ -48,9 +48,9 @@ CURATION: dict[str, Any] = {"void_share": 0.03, "split_by": "document", "evaluat
 """Little silence, see ``pipeline.demo``; and the night's own judgement looks at some documents of the same users."""
 
 GATE = Rollout(
-    shares=(0.5,), min_shown=100, min_users=4, margin=0.1, look_hours=4, patience_days=4 / 24, settle_minutes=0
+    shares=(0.5,), min_shown=100, min_users=4, margin=0.05, look_hours=4, patience_days=4 / 24, settle_minutes=0
 )
-"""One look, at half of a dozen and a half early risers: so few can only guard against a great loss."""
+"""One look at the early risers, half of whom have the challenger: so few can only guard against a great loss."""
 
 WORK = Scale(spells=(2, 2), documents=(7, 9), characters=(600, 1100))
 EARLY_WORK = Scale(spells=(1, 1), documents=(4, 4), characters=(400, 600))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from echo_ops.errors import InputError
 from echo_ops.pipeline.loop.plan import OTHER_PROJECTS, PROJECTS, Plan
@@ -47,7 +48,10 @@ def teams(plan: Plan) -> Teams:
         while at < len(seats):
             group = seats[at]
             files = [file for hand in hands[at : at + SHARES[group]] for file in hand]
-            found[group].append(_user(f"{group}-{len(found[group])}", project, files, plan.seed))
+            user = _user(f"{group}-{len(found[group])}", project, files, plan.seed)
+            if group == "early":
+                user = replace(user, begins=timedelta(hours=1), spells=(timedelta(),))
+            found[group].append(user)
             at += SHARES[group]
     others = []
     for project in OTHER_PROJECTS:

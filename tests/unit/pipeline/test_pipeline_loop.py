@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,14 @@ import pytest
 
 from echo_ops.errors import InputError, TrainingError
 from echo_ops.pipeline.loop import arms, figures, panel
+from echo_ops.pipeline.loop.echo import DAWN
 from echo_ops.pipeline.loop.lanes import Lanes
-from echo_ops.pipeline.loop.plan import Plan
+from echo_ops.pipeline.loop.plan import GATE, Plan
 from echo_ops.pipeline.loop.teams import teams
 from echo_ops.schema.examples import EXAMPLES
 from echo_ops.schema.lifecycles import LIFECYCLES
+from echo_ops.simulate.noise import QUIET
+from echo_ops.simulate.simulate import simulate
 from echo_ops.simulate.workday import Scale
 
 
@@ -31,6 +34,19 @@ def test_nobody_shares_a_file() -> None:
     assert projects == {user.repositories for user in found.panel}
     assert projects.isdisjoint({user.repositories for user in found.others})
     assert teams(Plan(days=1, users=12, seed=3)) == found != teams(Plan(days=1, users=12, seed=4))
+
+
+def test_early_risers_have_given_their_evidence_when_the_gate_looks() -> None:
+    plan = Plan(days=1, users=2, seed=0)
+    early = teams(plan).early
+    sessions = list(
+        simulate(days=1, users=16, seed=0, start=plan.day(0), team=early, scale=plan.early_work, noise=QUIET)
+    )
+    times = [at for session in sessions for at in session.events["received_at"].to_pylist()]
+    dawn = datetime.combine(plan.day(0), DAWN)
+    assert dawn < min(times) < max(times) < dawn + timedelta(hours=GATE.look_hours)
+    shown = [session.events["kind"].to_pylist().count("shown") for session in sessions]
+    assert sum(sorted(shown)[: plan.early // 2]) > GATE.min_shown  # of the half that asks least
 
 
 def test_too_many_users_for_the_files_are_refused() -> None:
