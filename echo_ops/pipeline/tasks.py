@@ -70,10 +70,10 @@ def is_published(day: str) -> bool:
 
 
 def assemble(day: str) -> Data:
-    """See ``train.assemble``."""
-    from echo_ops.pipeline import train
+    """See ``assemble.assemble``."""
+    from echo_ops.pipeline import assemble as step
 
-    return asdict(train.assemble(days.parse(day), load()))
+    return asdict(step.assemble(days.parse(day), load()))
 
 
 def finetune(day: str) -> None:

@@ -14,8 +14,9 @@ import pytest
 
 from echo_ops.events.load import load as load_events
 from echo_ops.lake.tables import Lake
+from echo_ops.pipeline.assemble import assemble
 from echo_ops.pipeline.harvest import harvest
-from echo_ops.pipeline.train import assemble, evaluate, finetune, register
+from echo_ops.pipeline.train import evaluate, finetune, register
 from echo_ops.schema.events import EVENTS
 from echo_ops.settings import Settings
 from echo_ops.simulate.secrets import Planted, positives

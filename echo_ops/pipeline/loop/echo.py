@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from echo_ops.pipeline import promote, train
+from echo_ops.pipeline.assemble import assemble
 from echo_ops.pipeline.champion import ensure_champion
 from echo_ops.pipeline.harvest import harvest
 from echo_ops.pipeline.loop import serving
@@ -51,7 +52,7 @@ class Echo:
         """Harvest a day and choose what its night learns; a file of EXAMPLES."""
         day = self.plan.day(number)
         harvested = harvest(day, self.settings)
-        assembled = train.assemble(day, self.settings)
+        assembled = assemble(day, self.settings)
         kept = self.folder / f"lessons-{number}.parquet"
         shutil.copyfile(self.settings.home.absolute() / "training" / day.isoformat() / "train.parquet", kept)
         self.nights.append({"day": day.isoformat(), "rows": harvested.rows, "lessons": assembled.train_rows})

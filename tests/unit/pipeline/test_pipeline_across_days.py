@@ -11,7 +11,7 @@ import pytest
 
 from echo_ops.curation import curate
 from echo_ops.lake.tables import Lake, batches_of
-from echo_ops.pipeline.train import assemble
+from echo_ops.pipeline.assemble import assemble
 from echo_ops.schema.days import DAYS
 from echo_ops.schema.examples import EXAMPLES
 from echo_ops.schema.lifecycles import LIFECYCLES
