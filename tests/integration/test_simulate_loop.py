@@ -11,6 +11,7 @@ import pytest
 from echo_ops.pipeline.loop import figures
 from echo_ops.pipeline.loop.plan import Plan
 from echo_ops.pipeline.loop.run import run
+from echo_ops.pipeline.loop.teams import teams
 from echo_ops.settings import load
 from echo_ops.simulate.workday import Scale
 from echo_ops.training.base_model import Recipe
@@ -64,6 +65,7 @@ def test_a_night_is_proven(tmp_path: Path) -> None:
     )
     taught = set(learned["lessons-0"]["user_id"].to_pylist())
     assert taught
+    assert taught <= {user.user_id for user in teams(PLAN).users}
     assert taught.isdisjoint(pq.read_table(work / "panel.parquet")["user_id"].to_pylist())
     assert {"base model", "day 1", "own day 1", "echo 1", "shuffled 1"} <= set(ended)
     assert len(ended) <= PLAN.pieces

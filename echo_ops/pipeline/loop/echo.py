@@ -37,6 +37,16 @@ class Echo:
     folder: Path
     nights: list[dict[str, Any]] = field(default_factory=list)
 
+    def ask_consent(self) -> None:
+        """Note that the early risers do not consent to be learned from: they judge, and only the users teach."""
+        from echo_ops.events.postgres import connect
+
+        with connect(self.url) as connection, connection.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO echo.consents (user_id, consented) VALUES (%s, false)",
+                [(user.user_id,) for user in self.teams.early],
+            )
+
     def champion(self) -> tuple[ModelVersion, Path]:
         """The version that serves, and its checkpoint."""
         registry = MlflowRegistry(self.settings)

@@ -52,7 +52,7 @@ GATE = Rollout(
 )
 """One look at the early risers, half of whom have the challenger: so few can only guard against a great loss."""
 
-WORK = Scale(spells=(2, 2), documents=(7, 9), characters=(600, 1100))
+WORK = Scale(spells=(2, 2), documents=(5, 6), characters=(600, 1100))
 EARLY_WORK = Scale(spells=(1, 1), documents=(4, 4), characters=(400, 600))
 PANEL_WORK = Scale(spells=(1, 1), documents=(5, 6), characters=(400, 700))
 
@@ -67,7 +67,7 @@ class Plan:
     days: int
     users: int
     seed: int
-    early: int = 16
+    early: int = 40
     panel: int = 32
     panel_requests: int = 1400  # at most, in the users' projects, and as many in the others
     work: Scale = WORK  # of a user's day

@@ -14,7 +14,7 @@ from echo_ops.simulate.word_by_word import WordByWord
 from echo_ops.simulate.workday import User, user_number
 
 WINDOW = (2048, 1024)
-SHARES = {"users": 3, "early": 1, "panel": 1}
+SHARES = {"users": 5, "early": 1, "panel": 1}
 """Of a project's files, by user; who writes for days needs more of them than who is measured once."""
 
 
@@ -23,7 +23,7 @@ class Teams:
     """The programmers."""
 
     users: list[User]  # whose corrections are learned
-    early: list[User]  # who try a challenger first; theirs are learned as well
+    early: list[User]  # who try a challenger first, and do not consent to be learned from
     panel: list[User]  # on whom is measured, in the same projects
     others: list[User]  # on whom is measured, in other projects
 

@@ -25,7 +25,7 @@ from echo_ops.simulate.workday import Scale
 
 def test_nobody_shares_a_file() -> None:
     found = teams(Plan(days=1, users=12, seed=3))
-    assert [len(team) for team in (found.users, found.early, found.panel, found.others)] == [12, 16, 32, 32]
+    assert [len(team) for team in (found.users, found.early, found.panel, found.others)] == [12, 40, 32, 32]
     everybody = [*found.users, *found.early, *found.panel, *found.others]
     files = [file.file for user in everybody for file in user.shelf[user.repositories[0]]]
     assert len(files) == len(set(files)) > 300
@@ -40,7 +40,7 @@ def test_early_risers_have_given_their_evidence_when_the_gate_looks() -> None:
     plan = Plan(days=1, users=2, seed=0)
     early = teams(plan).early
     sessions = list(
-        simulate(days=1, users=16, seed=0, start=plan.day(0), team=early, scale=plan.early_work, noise=QUIET)
+        simulate(days=1, users=len(early), seed=0, start=plan.day(0), team=early, scale=plan.early_work, noise=QUIET)
     )
     times = [at for session in sessions for at in session.events["received_at"].to_pylist()]
     dawn = datetime.combine(plan.day(0), DAWN)
