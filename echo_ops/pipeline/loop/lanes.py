@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Semaphore
 from types import TracebackType
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 class Lanes:
-    """Runs each piece when those before it have ended, at most ``lanes`` at a time; a context that waits for all.
+    """Runs each piece when what it needs is there, at most ``lanes`` at a time; a context that waits for all.
 
     A piece only waits for a process that it has started. When one fails, none begins any more, and all that were still
     to come fail as it did.
@@ -21,24 +21,23 @@ class Lanes:
     def __init__(self, lanes: int) -> None:
         self._free = Semaphore(lanes)
         self._failed: BaseException | None = None
-        self._pool = ThreadPoolExecutor(max_workers=64)
+        self._pool = ThreadPoolExecutor(max_workers=256)  # most of them wait
 
-    def after(self, needed: Sequence[Future[Any]], work: Callable[[], Result]) -> Future[Result]:
-        """Run ``work`` when all that is needed has ended; gives its future."""
+    def run(self, work: Callable[..., Result], *given: Any) -> Future[Result]:
+        """``work`` of what is given, with the results of those that are futures, once all of them have one."""
 
-        def run() -> Result:
-            for one in needed:
-                one.result()
+        def piece() -> Result:
+            results = [one.result() if isinstance(one, Future) else one for one in given]
             with self._free:
                 if self._failed is not None:
                     raise self._failed
                 try:
-                    return work()
+                    return work(*results)
                 except BaseException as error:
                     self._failed = error
                     raise
 
-        return self._pool.submit(run)
+        return self._pool.submit(piece)
 
     def __enter__(self) -> Lanes:
         return self

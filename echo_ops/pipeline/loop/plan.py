@@ -87,7 +87,7 @@ class Plan:
     @property
     def pieces(self) -> int:
         """Pieces of work that are reported: the base, each day's work twice, and what each arm learns and is worth."""
-        return 2 + self.days * (2 + 3 * 2) + 2 * len(SIZES)
+        return 3 + self.days * (2 + 3 * 2 + 1) + 2 * len(SIZES)
 
     def day(self, number: int) -> date:
         """The date of a day, counted from 0."""

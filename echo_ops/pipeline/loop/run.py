@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -25,6 +25,8 @@ from echo_ops.settings import Settings
 from echo_ops.training.finetune import FinetuneSpec, launch
 from echo_ops.training.progress import Progress, Report
 from echo_ops.training.replay import by_hash
+
+Result = TypeVar("Result")
 
 Tell = Callable[[str, Progress | None], None]
 """Takes the name of a piece of work and how far it is; None: it has ended."""
@@ -57,8 +59,8 @@ def run(plan: Plan, outer: Settings, out: Path, tell: Tell) -> dict[str, Any]:
         migrate(url)
         echo = Echo(plan, people, plan.settings(outer, work, url, base), url, work)
         echo.ask_consent()
-        measured = _Proof(plan, echo, base, work, tell).run()
-    summary = figures.summary(*measured) | {
+        proven = _Proof(plan, echo, base, work, tell).run()
+    summary = proven | {
         "nights": echo.nights,
         "plan": plan.written(),
         "seconds": round(time.monotonic() - began, 1),
@@ -80,122 +82,107 @@ def _base_model(plan: Plan, outer: Settings, tell: Tell) -> Path:
 
 
 class _Proof:
-    """The pieces of a proof, and which needs which."""
+    """The pieces of a proof, and which needs which. A model is the folder of its checkpoint."""
 
     def __init__(self, plan: Plan, echo: Echo, base: Path, folder: Path, tell: Tell) -> None:
         self.plan, self.echo, self.base, self.folder, self.tell = plan, echo, base, folder, tell
-        self.panels = {"panel": folder / "panel.parquet", "others": folder / "others.parquet"}
 
-    def run(self) -> tuple[dict[str, list[pa.Table]], dict[str, list[pa.Table]], dict[int, pa.Table]]:
+    def run(self) -> dict[str, Any]:
+        """All of it; gives the figures."""
         with Lanes(min(2, cpus())) as lanes:
-            asked = [lanes.after([], partial(self._ask, name)) for name in self.panels]
-            measured = {"frozen": [lanes.after(asked, partial(self._measure, "frozen 0", self.base, others=True))]}
-            lessons: list[Future[Any]] = []
-            models: dict[str, Future[Any]] = {}
+            run = lanes.run
+            asked, elsewhere = run(self._ask, "panel"), run(self._ask, "others")
+            first = run(lambda: self.base)
+            models = {arm: [first] for arm in ("echo", "shuffled", "own_proposals")}
+            echo, shuffled, own = models.values()
+            lessons: list[Future[Path]] = []
             for night in range(self.plan.days):
-                before = [models["echo"]] if models else []
-                worked = lanes.after(before, self._piece(f"day {night + 1}", partial(self.echo.work, night)))
-                lessons.append(lanes.after([worked], partial(self.echo.lessons, night)))
-                own_before = models.get("own_proposals")
-                own_work = lanes.after([own_before] if own_before else [], partial(self._own_work, night, own_before))
-                trained: dict[str, Callable[[], Path]] = {
-                    "echo": self._piece(f"echo {night + 1}", partial(self.echo.night, night)),
-                    "shuffled": partial(self._shuffled, night, models.get("shuffled")),
-                    "own_proposals": partial(self._own, night, own_before),
-                }
-                for arm, work in trained.items():
-                    needed = [lessons[-1], own_work] if arm == "own_proposals" else [lessons[-1]]
-                    earlier = models.get(arm)
-                    models[arm] = lanes.after([*needed, *([earlier] if earlier else [])], work)
-                    measured.setdefault(arm, []).append(
-                        lanes.after(
-                            [*asked, models[arm]],
-                            partial(self._measure_of, f"{arm} {night + 1}", models[arm], arm == "echo"),
-                        )
-                    )
-            sizes = [lanes.after([*asked, *lessons], partial(self._of_size, share)) for share in SIZES]
-            tables = {arm: [one.result() for one in series] for arm, series in measured.items()}
-            by_size = dict(one.result() for one in sizes)
-        base = tables["frozen"][0]
-        same = {arm: [base["panel"], *(one["panel"] for one in tables.get(arm, []))] for arm in arms.ARMS}
-        same["frozen"] = [base["panel"]] * (self.plan.days + 1)
-        others = {
-            "echo": [base["others"], *(one["others"] for one in tables["echo"])],
-            "frozen": [base["others"]] * (self.plan.days + 1),
-        }
-        return same, others, by_size
+                worked = run(self._day, night, echo[-1])
+                lessons.append(run(self._lessons, night, worked))
+                echo.append(run(self._echo, night, lessons[-1]))
+                shuffled.append(run(self._shuffled, night, lessons[-1], shuffled[-1]))
+                own.append(run(self._own, night, lessons[-1], run(self._own_day, night, own[-1]), own[-1]))
+            base = run(self._measure, "base", first, asked)
+            measured = {
+                arm: [
+                    base,
+                    *(run(self._measure, f"{arm} {night}", one, asked) for night, one in enumerate(series[1:], 1)),
+                ]
+                for arm, series in models.items()
+            }
+            abroad = [run(self._measure, f"echo {night} elsewhere", one, elsewhere) for night, one in enumerate(echo)]
+            sizes = [run(self._of_size, share, asked, *lessons) for share in SIZES]
+        same = {arm: [one.result() for one in series] for arm, series in measured.items()}
+        other = [one.result() for one in abroad]
+        return figures.summary(
+            {arm: same.get(arm, [base.result()] * (self.plan.days + 1)) for arm in arms.ARMS},
+            {"echo": other, "frozen": other[:1] * len(other)},
+            dict(size.result() for size in sizes),
+        )
 
     # --- pieces
 
-    def _piece(self, name: str, work: Callable[[Report], Any]) -> Callable[[], Any]:
-        def run() -> Any:
-            result = work(lambda progress: self.tell(name, progress))
-            self.tell(name, None)
-            return result
+    def _day(self, night: int, _champion: Path) -> None:
+        self._tell(f"day {night + 1}", partial(self.echo.work, night))
 
-        return run
+    def _lessons(self, night: int, _worked: None) -> Path:
+        return self.echo.lessons(night)
 
-    def _ask(self, name: str) -> None:
-        team = getattr(self.echo.teams, name)
-        asked = panel.requests(team, self.plan.day(0), self.plan.panel_work, self.plan.seed, self.plan.panel_requests)
-        pq.write_table(asked, self.panels[name])
+    def _echo(self, night: int, _lessons: Path) -> Path:
+        return self._tell(f"echo {night + 1}", partial(self.echo.night, night))
 
-    def _measure(self, name: str, model: Path, others: bool = False) -> dict[str, pa.Table]:
-        chosen = self.panels if others else {"panel": self.panels["panel"]}
-        asked = {source: self.folder / f"{panel}-{name.replace(' ', '-')}.parquet" for panel, source in chosen.items()}
-        self._piece(f"panel {name}", lambda report: serving.measure(self.plan, model, asked, report))()
-        return {panel: pq.read_table(asked[source]) for panel, source in chosen.items()}
+    def _shuffled(self, night: int, lessons: Path, model: Path) -> Path:
+        rows = self.folder / f"shuffled-{lessons.name}"
+        pq.write_table(arms.shuffled(pq.read_table(lessons), self.plan.seed), rows)
+        return self._finetune(f"shuffled {night + 1}", model, rows)
 
-    def _measure_of(self, name: str, model: Future[Path], others: bool) -> dict[str, pa.Table]:
-        return self._measure(name, model.result(), others)
+    def _own_day(self, night: int, model: Path) -> Path:
+        events = self.folder / f"own-events-{night}.parquet"
+        work = partial(serving.work, self.plan, "users", self.plan.day(night), {f"own/{night}": model}, {}, events)
+        self._tell(f"own day {night + 1}", work)
+        return events
+
+    def _own(self, night: int, lessons: Path, events: Path, model: Path) -> Path:
+        from echo_ops.pipeline.files import reconstruct_file
+
+        lifecycles = self.folder / f"own-lifecycles-{night}.parquet"
+        reconstruct_file(events, "default", lifecycles, self.echo.settings)
+        taken = arms.own_proposals(pq.read_table(lifecycles), pq.read_metadata(lessons).num_rows)
+        if not taken.num_rows:
+            return model  # nothing was accepted, nothing is learned
+        rows = self.folder / f"own-{lessons.name}"
+        pq.write_table(taken, rows)
+        return self._finetune(f"own {night + 1}", model, rows)
+
+    def _of_size(self, share: float, asked: Path, *lessons: Path) -> tuple[int, pa.Table]:
+        rows = by_hash(_once(pa.concat_tables([pq.read_table(one) for one in lessons])), self.plan.seed)
+        chosen = rows.slice(0, round(share * rows.num_rows))
+        name = f"{chosen.num_rows} lessons"
+        pq.write_table(chosen, out := self.folder / f"{chosen.num_rows}-lessons.parquet")
+        return chosen.num_rows, self._measure(name, self._finetune(name, self.base, out), asked)
+
+    def _ask(self, team: str) -> Path:
+        people = getattr(self.echo.teams, team)
+        rows = panel.requests(people, self.plan.day(0), self.plan.panel_work, self.plan.seed, self.plan.panel_requests)
+        pq.write_table(rows, out := self.folder / f"{team}.parquet")
+        return out
+
+    def _measure(self, name: str, model: Path, asked: Path) -> pa.Table:
+        answers = self.folder / f"answers-{name.replace(' ', '-')}.parquet"
+        self._tell(f"panel {name}", partial(serving.measure, self.plan, model, asked, answers))
+        return pq.read_table(answers)
 
     def _finetune(self, name: str, model: Path, lessons: Path) -> Path:
         out = self.folder / name.replace(" ", "-")
         spec = FinetuneSpec(str(model), str(lessons), str(out), self.echo.settings.training)
-        self._piece(name, lambda report: launch(spec, report))()
+        self._tell(name, partial(launch, spec))
         return out
 
-    def _shuffled(self, night: int, before: Future[Path] | None) -> Path:
-        rows = arms.shuffled(pq.read_table(self._lessons(night)), self.plan.seed)
-        lessons = self.folder / f"shuffled-lessons-{night}.parquet"
-        pq.write_table(rows, lessons)
-        return self._finetune(f"shuffled {night + 1}", before.result() if before else self.base, lessons)
-
-    def _own_work(self, night: int, before: Future[Path] | None) -> None:
-        model = before.result() if before else self.base
-        out = self.folder / f"own-events-{night}.parquet"
-        day = self.plan.day(night)
-
-        def work(report: Report) -> None:
-            serving.work(self.plan, "users", day, {f"own/{night}": model}, {}, out, report)
-
-        self._piece(f"own day {night + 1}", work)()
-
-    def _own(self, night: int, before: Future[Path] | None) -> Path:
-        from echo_ops.pipeline.files import reconstruct_file
-
-        lifecycles = self.folder / f"own-lifecycles-{night}.parquet"
-        reconstruct_file(self.folder / f"own-events-{night}.parquet", "default", lifecycles, self.echo.settings)
-        wanted = pq.read_metadata(self._lessons(night)).num_rows
-        rows = arms.own_proposals(pq.read_table(lifecycles), wanted)
-        model = before.result() if before else self.base
-        if not rows.num_rows:
-            return model  # nothing was accepted, nothing is learned
-        lessons = self.folder / f"own-lessons-{night}.parquet"
-        pq.write_table(rows, lessons)
-        return self._finetune(f"own {night + 1}", model, lessons)
-
-    def _of_size(self, share: float) -> tuple[int, pa.Table]:
-        days = [pq.read_table(self._lessons(night)) for night in range(self.plan.days)]
-        rows = by_hash(_once(pa.concat_tables(days)), self.plan.seed)
-        chosen = rows.slice(0, round(share * rows.num_rows))
-        lessons = self.folder / f"lessons-of-{chosen.num_rows}.parquet"
-        pq.write_table(chosen, lessons)
-        model = self._finetune(f"{chosen.num_rows} lessons", self.base, lessons)
-        return chosen.num_rows, self._measure(f"{chosen.num_rows} lessons", model)["panel"]
-
-    def _lessons(self, night: int) -> Path:
-        return self.folder / f"lessons-{night}.parquet"
+    def _tell(self, name: str, work: Callable[[Report], Result]) -> Result:
+        """Work that reports how far it is."""
+        result = work(lambda progress: self.tell(name, progress))
+        self.tell(name, None)
+        return result
 
 
 def _once(rows: pa.Table) -> pa.Table:

@@ -91,14 +91,9 @@ def work(
     _apart(plan, spec, models, report)
 
 
-def measure(plan: Plan, model: Path, asked: Mapping[Path, Path], report: Report = silent) -> None:
-    """What the panel does with a model's proposals, in a process of its own.
-
-    Args:
-        asked: file of REQUESTS → file for the ANSWERS.
-    """
-    spec = {"task": "measure", "asked": {str(source): str(out) for source, out in asked.items()}}
-    _apart(plan, spec, {"": model}, report)
+def measure(plan: Plan, model: Path, asked: Path, out: Path, report: Report = silent) -> None:
+    """What a panel does with a model's proposals, in a process of its own: from REQUESTS to ANSWERS."""
+    _apart(plan, {"task": "measure", "asked": str(asked), "out": str(out)}, {"": model}, report)
 
 
 def _apart(plan: Plan, spec: dict[str, Any], models: Mapping[str, Path], report: Report) -> None:
@@ -111,11 +106,9 @@ def _main(spec: dict[str, Any], report: Report) -> dict[str, Any]:
     models = {version: Checkpoint(folder) for version, folder in spec["models"].items()}
     if spec["task"] == "measure":
         (model,) = models.values()
-        for number, (source, out) in enumerate(spec["asked"].items(), 1):
-            asked = pq.read_table(source)
-            contexts = list(zip(asked["prefix"].to_pylist(), asked["suffix"].to_pylist(), strict=True))
-            pq.write_table(panel.answers(asked, model.complete(contexts)), out)
-            report(Progress("panel", number, len(spec["asked"])))
+        asked = pq.read_table(spec["asked"])
+        contexts = list(zip(asked["prefix"].to_pylist(), asked["suffix"].to_pylist(), strict=True))
+        pq.write_table(panel.answers(asked, model.complete(contexts)), spec["out"])
         return {}
     return _work(plan, spec, models, report)
 

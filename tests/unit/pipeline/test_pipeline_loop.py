@@ -142,22 +142,23 @@ def test_own_proposals_teach_what_was_proposed_and_taken_as_often_as_others_lear
     assert arms.own_proposals(rows.slice(2, 1), 6).num_rows == 0
 
 
-def test_lanes_keep_order_and_number_and_tell_the_first_failure() -> None:
-    done: list[str] = []
+def test_lanes_hand_on_results_and_tell_the_first_failure() -> None:
     with Lanes(2) as lanes:
-        first = lanes.after([], lambda: done.append("first"))
-        lanes.after([lanes.after([first], lambda: done.append("second"))], lambda: done.append("third"))
-    assert done == ["first", "second", "third"]
+        one = lanes.run(lambda: 1)
+        three = lanes.run(lambda first, second: first + second, one, lanes.run(lambda first: first + 1, one))
+    assert three.result() == 3
 
     def fail() -> None:
         raise TrainingError("the disk is full")
 
+    done: list[str] = []
     with Lanes(1) as lanes:
-        broken = lanes.after([], fail)
-        last = lanes.after([lanes.after([broken], lambda: done.append("never"))], lambda: done.append("never"))
+        broken = lanes.run(fail)
+        last = lanes.run(lambda _: done.append("never"), lanes.run(lambda _: done.append("never"), broken))
+        lanes.run(lambda _: None, last)
     with pytest.raises(TrainingError, match="the disk is full"):
         last.result()
-    assert "never" not in done
+    assert not done
 
 
 def answers(accepted: dict[str, tuple[int, int]]) -> pa.Table:
