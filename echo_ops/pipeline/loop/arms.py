@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from echo_ops.schema.examples import EXAMPLES
-from echo_ops.simulate.word_by_word import words_taken
 from echo_ops.training.replay import by_hash
 
 ARMS = ("echo", "frozen", "shuffled", "own_proposals")
@@ -29,7 +26,9 @@ def shuffled(lessons: pa.Table, seed: int) -> pa.Table:
 def own_proposals(lifecycles: pa.Table, lessons: int) -> pa.Table:
     """What the model itself proposed and its users took, as lessons: nothing that a user wrote.
 
-    There are fewer than lessons from commits; each is seen so often that as many are seen.
+    The proposal is learned as it was shown, also where only its first words were taken: which these are, only the
+    commit tells, and to know that is what this is a control for. There are fewer than lessons from commits; each is
+    seen so often that as many are seen.
 
     Args:
         lifecycles: LIFECYCLES of users whom the arm's own model served.
@@ -39,15 +38,13 @@ def own_proposals(lifecycles: pa.Table, lessons: int) -> pa.Table:
         EXAMPLES of split ``train``; none where nothing was accepted.
     """
     taken = lifecycles.filter(pc.is_in(lifecycles["decision"], pa.array(["accepted", "partially_accepted"])))
-    rows: list[dict[str, Any]] = []
-    for row in taken.filter(pc.is_valid(taken["committed"])).to_pylist():
-        length = words_taken(row["proposal"], row["committed"])
-        if length:
-            rows.append({**row, "lesson": row["proposal"][:length]})
     given = {"cut": 0, "verdict": "fill", "teacher": "none", "prompt_version": "", "split": "train"}
-    weight = lessons / max(len(rows), 1)
+    given |= {"weight": lessons / max(taken.num_rows, 1)}
     columns = set(EXAMPLES.names)
-    return pa.Table.from_pylist(
-        [{**{name: row[name] for name in row if name in columns}, **given, "weight": weight} for row in rows],
-        schema=EXAMPLES,
-    )
+    rows = [
+        {name: value for name, value in row.items() if name in columns}
+        | {"lesson": row["proposal"], "committed": row["proposal"]}
+        | given
+        for row in taken.to_pylist()
+    ]
+    return pa.Table.from_pylist(rows, schema=EXAMPLES)

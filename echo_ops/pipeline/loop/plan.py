@@ -52,7 +52,7 @@ GATE = Rollout(
 )
 """One look at the early risers, half of whom have the challenger: so few can only guard against a great loss."""
 
-WORK = Scale(spells=(2, 2), documents=(5, 6), characters=(600, 1100))
+WORK = Scale(spells=(2, 2), documents=(6, 7), characters=(600, 1100))
 EARLY_WORK = Scale(spells=(1, 1), documents=(4, 4), characters=(400, 600))
 PANEL_WORK = Scale(spells=(1, 1), documents=(5, 6), characters=(400, 700))
 

@@ -137,8 +137,9 @@ def test_own_proposals_teach_what_was_proposed_and_taken_as_often_as_others_lear
         {"proposal": "one", "committed": "two\n", "decision": "accepted"},  # and undone
     )
     taught = arms.own_proposals(rows, 6)
-    assert taught["lesson"].to_pylist() == ["one + 2", "one"]
-    assert taught["weight"].to_pylist() == [3.0, 3.0]
+    assert taught["lesson"].to_pylist() == ["one + 2", "one + 2", "one"]  # as shown: not a word of the users'
+    assert taught["committed"].to_pylist() == taught["lesson"].to_pylist()
+    assert taught["weight"].to_pylist() == [2.0] * 3
     assert arms.own_proposals(rows.slice(2, 1), 6).num_rows == 0
 
 
