@@ -34,7 +34,7 @@ elif reason := missing():
     pytestmark.append(pytest.mark.skip(reason=reason))
 
 TRAINING = Training(
-    context_tokens=256, max_new_tokens=12, lora_rank=8, batch_size=4, learning_rate=1e-2, epochs=4, threads=1
+    context_tokens=256, max_new_tokens=12, lora_rank=8, batch_size=4, learning_rate=1e-3, epochs=1, threads=1
 )
 LESSONS = ["first", "", "print(name)\n", "x", "return first + second", "y" * 600, "self.x = x", "z", "é ☺\n\t", "0" * 9]
 
@@ -115,7 +115,8 @@ def settings(night: Night) -> EvaluationServer:
 def test_vllm_and_transformers_give_the_same_scores(night: Night, who: str) -> None:
     folder = night.champion_folder if who == "champion" else night.challenger_folder
     version = night.champion if who == "champion" else night.challenger
-    here = evaluate(folder, rows(), TRAINING)
+    proposals: dict[str, str] = {}
+    here = evaluate(folder, rows(), TRAINING, proposals=proposals)
     with served(settings(night), night.champion.served_name, version.served_name, folder) as generator:
         there = evaluate(folder, rows(), TRAINING, generator=generator)
     assert there.drop(["nll"]).to_pylist() == here.drop(["nll"]).to_pylist()
@@ -123,7 +124,7 @@ def test_vllm_and_transformers_give_the_same_scores(night: Night, who: str) -> N
     assert there["nll"].to_pylist() == [
         pytest.approx(nll, rel=1e-4) if nll else None for nll in here["nll"].to_pylist()
     ]
-    assert len(set(here["edit_similarity"].to_pylist())) > 5  # not all answers are alike
+    assert len(set(proposals.values())) > 5  # not all answers are alike
     with pytest.raises(TeacherError, match="wanted is echo-completion/9"):
         served(settings(night), "echo-completion/9", "echo-completion/9", folder).__enter__()
 
