@@ -38,6 +38,7 @@ def own_proposals(lifecycles: pa.Table, lessons: int) -> pa.Table:
         EXAMPLES of split ``train``; none where nothing was accepted.
     """
     taken = lifecycles.filter(pc.is_in(lifecycles["decision"], pa.array(["accepted", "partially_accepted"])))
+    taken = taken.filter(pc.is_valid(taken["proposal"]))  # null where the event that showed it was lost
     given = {"cut": 0, "verdict": "fill", "teacher": "none", "prompt_version": "", "split": "train"}
     given |= {"weight": lessons / max(taken.num_rows, 1)}
     columns = set(EXAMPLES.names)

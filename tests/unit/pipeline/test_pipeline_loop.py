@@ -135,6 +135,7 @@ def test_own_proposals_teach_what_was_proposed_and_taken_as_often_as_others_lear
         {"proposal": "one + 2", "committed": "one - 3\n", "decision": "partially_accepted"},
         {"proposal": "one", "committed": "two\n", "decision": "rejected"},
         {"proposal": "one", "committed": "two\n", "decision": "accepted"},  # and undone
+        {"proposal": None, "committed": "two\n", "decision": "accepted"},  # `shown` was lost
     )
     taught = arms.own_proposals(rows, 6)
     assert taught["lesson"].to_pylist() == ["one + 2", "one + 2", "one"]  # as shown: not a word of the users'
