@@ -16,8 +16,9 @@ from echo_ops.pipeline.harvest import harvest
 from echo_ops.pipeline.loop import serving
 from echo_ops.pipeline.loop.plan import GATE, Plan
 from echo_ops.pipeline.loop.teams import Teams
-from echo_ops.rollout.assignment import arm
-from echo_ops.rollout.plan import Running
+from echo_ops.pipeline.night_folder import folder_of
+from echo_ops.rollout.assignment import position
+from echo_ops.rollout.plan import Plan as RolloutPlan
 from echo_ops.rollout.registry import MlflowRegistry, ModelVersion
 from echo_ops.settings import Settings
 from echo_ops.training.progress import Report
@@ -37,7 +38,7 @@ class Echo:
     folder: Path
     nights: list[dict[str, Any]] = field(default_factory=list)
 
-    def ask_consent(self) -> None:
+    def note_consents(self) -> None:
         """Note that the early risers do not consent to be learned from: they judge, and only the users teach."""
         from echo_ops.events.postgres import connect
 
@@ -64,7 +65,7 @@ class Echo:
         harvested = harvest(day, self.settings)
         assembled = assemble(day, self.settings)
         kept = self.folder / f"lessons-{number}.parquet"
-        shutil.copyfile(self.settings.home.absolute() / "training" / day.isoformat() / "train.parquet", kept)
+        shutil.copyfile(folder_of(self.settings, day) / "train.parquet", kept)
         self.nights.append({"day": day.isoformat(), "rows": harvested.rows, "lessons": assembled.train_rows})
         return kept
 
@@ -88,12 +89,15 @@ class Echo:
         }
         return self.champion()[1]
 
-    def _try_out(self, number: int, plan: Any, report: Report) -> None:
+    def _try_out(self, number: int, plan: RolloutPlan, report: Report) -> None:
+        """The dawn of a day: the early risers work, each with the model that the rollout deals to him."""
         registry = MlflowRegistry(self.settings)
-        running = Running(plan.rollout_id, plan.champion, plan.challenger, plan.share_after, datetime.now(UTC))
-        versions = {"champion": registry.version(plan.champion), "challenger": registry.version(plan.challenger)}
-        models = {version.served_name: registry.download(version) for version in versions.values()}
-        serves = {user.user_id: versions[arm(running, user.user_id)].served_name for user in self.teams.early}
+        champion, challenger = (registry.version(str(number)) for number in (plan.champion, plan.challenger))
+        models = {version.served_name: registry.download(version) for version in (champion, challenger)}
+        has_it = {
+            user.user_id: position(str(plan.rollout_id), user.user_id) < plan.share_after for user in self.teams.early
+        }
+        serves = {user: (challenger if has else champion).served_name for user, has in has_it.items()}
         self._work("early", self.plan.day(number), models, serves, report)
 
     def _work(

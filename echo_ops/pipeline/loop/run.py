@@ -58,7 +58,7 @@ def run(plan: Plan, outer: Settings, out: Path, tell: Tell) -> dict[str, Any]:
     with local_server.serve(work) as url:
         migrate(url)
         echo = Echo(plan, people, plan.settings(outer, work, url, base), url, work)
-        echo.ask_consent()
+        echo.note_consents()
         proven = _Proof(plan, echo, base, work, tell).run()
     summary = proven | {
         "nights": echo.nights,
