@@ -111,14 +111,9 @@ def tables(summary: Mapping[str, Any]) -> list[Table]:
     for name in ("day", "requests", "lessons", "decision", "why"):
         nights.add_column(name)
     for night in summary["nights"]:
-        cells = (
-            night["day"],
-            str(night["rows"]["lifecycles"]),
-            str(night["lessons"]),
-            night["decision"],
-            night["reason"],
-        )
-        nights.add_row(*cells)
+        why = night["reason"] if night["better"] else f"not registered: {night['judgement']}"
+        counts = (f"{night['rows']['lifecycles']:,}", f"{night['lessons']:,}")
+        nights.add_row(night["day"], *counts, night["decision"], why)
     return [by_day, by_lessons, nights]
 
 

@@ -216,7 +216,8 @@ def test_the_summary_keeps_the_contract_and_can_be_drawn(tmp_path: Path) -> None
     assert [one["lessons"] for one in summary["by_lessons"]] == [100, 400]
     assert summary["gain"]["echo"]["value"] == pytest.approx(0.44)
     json.dumps(summary, allow_nan=False)
-    nights = [{"day": "2026-11-02", "rows": {"lifecycles": 9}, "lessons": 5, "decision": "promote", "reason": "better"}]
+    night = {"day": "2026-11-02", "rows": {"lifecycles": 9}, "lessons": 5, "judgement": "likelier", "better": True}
+    nights = [{**night, "decision": "promote", "reason": "better"}]
     assert len(figures.tables({**summary, "nights": nights})) == 3
     figures.plot(summary, tmp_path / "acceptance.png")
     assert (tmp_path / "acceptance.png").read_bytes().startswith(b"\x89PNG")
