@@ -48,9 +48,10 @@ def test_runs_share_a_process_and_each_is_reported(tmp_path: Path, monkeypatch: 
         log = run("tiny", {"day": "2026-11-03", "limit": 5}, told.append)
         assert log == home / "logs/tiny-2026-11-03-5.log"
         assert "DagRun Finished: dag_id=tiny" in log.read_text()
-        assert told == [
-            *("plan started", "plan done", "work[0] started", "work[0] done", "work[1] started", "work[1] done")
-        ]
+        assert told[:2] == ["plan started", "plan done"]
+        for shard in range(2):  # which of the two comes first, the scheduler says
+            assert [what for what in told if f"[{shard}]" in what] == [f"work[{shard}] started", f"work[{shard}] done"]
+        assert len(told) == 6
         assert {path.name for path in home.glob("2026*")} == {"2026-11-03-0", "2026-11-03-1"}
 
         told.clear()
