@@ -15,6 +15,7 @@ from echo_ops.pipeline.card import card, samples, summary
 from echo_ops.pipeline.evaluation import MODELS, Judged
 from echo_ops.pipeline.harvest import published
 from echo_ops.pipeline.manifest import add
+from echo_ops.pipeline.night_folder import get
 from echo_ops.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def write_card(
         registry: where the version is.
         version: None where the challenger was not registered.
     """
-    assembled, finetuned = (json.loads((folder / f"{name}.json").read_text()) for name in ("assembled", "finetuned"))
+    assembled, finetuned = (get(folder / f"{name}.json") for name in ("assembled", "finetuned"))
     days = [date.fromisoformat(day) for day in assembled["days"]]
     drawn = folder / "plots"
     drawn.mkdir(exist_ok=True)

@@ -10,11 +10,10 @@ from __future__ import annotations
 import keyword
 import re
 from dataclasses import dataclass
-from itertools import takewhile
 from random import Random
 from typing import ClassVar
 
-from echo_ops.simulate.programmer import Programmer, common
+from echo_ops.simulate.programmer import Programmer
 from echo_ops.simulate.proposals import Asked
 
 ASKS = 0.8
@@ -70,13 +69,12 @@ def words_taken(proposal: str, meant: str) -> int:
 
     A word that is only begun is not the one meant: of ``conf`` nothing is taken where ``config`` is meant.
     """
-    right = common(proposal, meant)
-    ends = {word.end() for word in _WORDS.finditer(meant[: right + 40])}
-    return max((end for end in takewhile(lambda end: end <= right, _ends(proposal)) if end in ends), default=0)
-
-
-def _ends(text: str) -> list[int]:
-    return [word.end() for word in _WORDS.finditer(text)]
+    taken = 0
+    for proposed, word in zip(_WORDS.finditer(proposal), _WORDS.finditer(meant), strict=False):
+        if proposed[0] != word[0]:
+            break
+        taken = proposed.end()
+    return taken
 
 
 def _invites(before: str) -> bool:

@@ -17,10 +17,10 @@ import pyarrow as pa
 
 from echo_ops.errors import InputError
 from echo_ops.schema.lengths import LENGTHS, bucket
+from echo_ops.training.bootstrap import draws, interval
 from echo_ops.training.scores import FIGURES, columns, sums
 
 DRAWS = 2000
-CONFIDENCE = 0.95
 FEWEST_CLUSTERS = 8
 """With fewer, percentiles say little about chance: no interval, and nothing is called better."""
 
@@ -149,8 +149,7 @@ def _measure(added: list[Any], clusters: list[str], seed: int) -> Any:
     order = np.argsort(at, kind="stable")
     starts = np.searchsorted(at[order], np.arange(len(names)))
     by_cluster = np.array(added)[..., order]  # (champion | challenger, figures, numerator | denominator, requests)
-    chance = np.random.default_rng(seed)
-    draws = chance.multinomial(len(names), np.full(len(names), 1 / len(names)), size=DRAWS).T  # (clusters, draws)
+    drawn_clusters = draws(len(names), seed, DRAWS).T  # (clusters, draws)
     exponential = np.array([figure.exponential for figure in FIGURES])[:, None]
 
     def ratios(sums: Any) -> Any:
@@ -166,15 +165,14 @@ def _measure(added: list[Any], clusters: list[str], seed: int) -> Any:
         values = ratios(inside.sum(axis=-1, keepdims=True))[..., 0].tolist()
         # a figure is told of by the clusters that have it, under each model
         telling = (inside[:, :, 1] > 0).sum(axis=-1).min(axis=0)
-        drawn = ratios(inside @ draws)
+        drawn = ratios(inside @ drawn_clusters)
         differences = drawn[1] - drawn[0]  # NaN in the draws where a model has nothing to divide by
         found = {}
         for index, figure in enumerate(FIGURES):
             before, after = (None if np.isnan(of[index]) else of[index] for of in values)
             difference = None
             if before is not None and after is not None and telling[index] >= FEWEST_CLUSTERS:
-                low, high = np.nanquantile(differences[index], [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-                difference = Difference(after - before, float(low), float(high))
+                difference = Difference(after - before, *interval(differences[index]))
             found[figure.name] = Compared(before, after, difference)
         return number, found
 

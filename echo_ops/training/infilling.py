@@ -16,7 +16,8 @@ from typing import Any
 
 from echo_ops.errors import InputError
 from echo_ops.training import sandbox
-from echo_ops.training.compare import CONFIDENCE, DRAWS, FEWEST_CLUSTERS, Difference
+from echo_ops.training.bootstrap import draws, interval
+from echo_ops.training.compare import DRAWS, FEWEST_CLUSTERS, Difference
 from echo_ops.training.generation import Asked, Generator
 
 
@@ -118,8 +119,7 @@ def guard(
     difference = None
     if len(functions) >= FEWEST_CLUSTERS:
         gained, count = np.bincount(at, after - before), np.bincount(at)
-        chance = np.random.default_rng(seed)
-        draws = chance.multinomial(len(functions), np.full(len(functions), 1 / len(functions)), size=DRAWS)
-        low, high = np.quantile(draws @ gained / (draws @ count), [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-        difference = Difference(float(after.mean() - before.mean()), float(low), float(high))
+        drawn = draws(len(functions), seed, DRAWS)
+        low, high = interval(drawn @ gained / (drawn @ count))
+        difference = Difference(float(after.mean() - before.mean()), low, high)
     return Guard(len(problems), len(functions), float(before.mean()), float(after.mean()), difference)

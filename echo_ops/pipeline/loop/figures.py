@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from echo_ops.training.bootstrap import draws, interval
+
 if TYPE_CHECKING:
     from rich.table import Table
 
-DRAWS, CONFIDENCE = 4000, 0.95
+DRAWS = 4000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +33,7 @@ class Acceptance:
 def acceptance(answers: pa.Table, seed: int = 0) -> Acceptance:
     """The acceptance of a panel's ANSWERS, with the percentiles of a cluster bootstrap over users."""
     totals = _by_user(answers)
-    drawn = _ratios(totals, seed)
-    low, high = _interval(drawn)
+    low, high = interval(_ratios(totals, seed))
     shown = int(totals[:, 1].sum())
     kept = [value for value in answers["kept_rate"].to_pylist() if value is not None]
     return Acceptance(
@@ -55,7 +56,7 @@ def gain(answers: pa.Table, before: pa.Table, seed: int = 0) -> dict[str, float]
     if not other[:, 0].any():
         return None
     with_some = (drawn := _ratios(other, seed)) > 0
-    low, high = _interval(_ratios(one, seed)[with_some] / drawn[with_some] - 1)
+    low, high = interval(_ratios(one, seed)[with_some] / drawn[with_some] - 1)
     return {"value": _ratio(one.sum(axis=0)) / _ratio(other.sum(axis=0)) - 1, "low": low, "high": high}
 
 
@@ -119,12 +120,11 @@ def tables(summary: Mapping[str, Any]) -> list[Table]:
 
 def plot(summary: Mapping[str, Any], out: Path) -> None:
     """Two pictures beside each other: acceptance by day for each arm, and by the number of lessons."""
-    import matplotlib as mpl
+    from matplotlib.figure import Figure  # not pyplot, which keeps figures and looks for a screen
+    from matplotlib.ticker import PercentFormatter
 
-    mpl.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, (by_day, by_size) = plt.subplots(1, 2, figsize=(11, 4.4), width_ratios=(3, 2), layout="constrained")
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
+    by_day, by_size = figure.subplots(1, 2, width_ratios=(3, 2))
     styles = {"echo": "#1b6ca8", "frozen": "#777777", "shuffled": "#c44e52", "own_proposals": "#dd8452"}
     series = {**summary["arms"], "echo, other projects": summary["other_projects"]["echo"]}
     for number, (name, values) in enumerate(series.items()):
@@ -138,7 +138,7 @@ def plot(summary: Mapping[str, Any], out: Path) -> None:
     _line(by_size, [size["lessons"] for size in sizes], values, "", styles["echo"])
     by_size.set(xlabel="lessons learned from the base", title="More lessons")
     for axes in (by_day, by_size):
-        axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1, decimals=0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", alpha=0.3)
     low = min(by_day.get_ylim()[0], by_size.get_ylim()[0])
@@ -146,7 +146,6 @@ def plot(summary: Mapping[str, Any], out: Path) -> None:
     for axes in (by_day, by_size):
         axes.set_ylim(low, high)
     figure.savefig(out, dpi=150)
-    plt.close(figure)
 
 
 def _line(axes: Any, at: Sequence[float], values: Mapping[str, Any], label: str, colour: str) -> None:
@@ -194,13 +193,5 @@ def _ratios(totals: Any, seed: int) -> Any:
     """Accepted among shown in draws of as many users, with replacement; the same draws for the same seed and users."""
     import numpy as np
 
-    users = len(totals)
-    draws = np.random.default_rng(seed).multinomial(users, np.full(users, 1 / users), size=DRAWS) @ totals
-    return draws[:, 0] / np.maximum(draws[:, 1], 1)
-
-
-def _interval(drawn: Any) -> tuple[float, float]:
-    import numpy as np
-
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    return float(low), float(high)
+    drawn = draws(len(totals), seed, DRAWS) @ totals
+    return drawn[:, 0] / np.maximum(drawn[:, 1], 1)

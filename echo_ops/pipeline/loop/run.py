@@ -21,6 +21,7 @@ from echo_ops.pipeline.loop.lanes import Lanes
 from echo_ops.pipeline.loop.plan import SIZES, Plan
 from echo_ops.pipeline.loop.teams import teams
 from echo_ops.pipeline.processes import cpus
+from echo_ops.pipeline.replacing import replacing
 from echo_ops.settings import Settings
 from echo_ops.training.finetune import FinetuneSpec, launch
 from echo_ops.training.progress import Progress, Report
@@ -66,9 +67,8 @@ def run(plan: Plan, outer: Settings, out: Path, tell: Tell) -> dict[str, Any]:
         "seconds": round(time.monotonic() - began, 1),
     }
     figures.plot(summary, out / "acceptance.png")
-    part = out / ".summary.json"
-    part.write_text(json.dumps(summary, indent=2) + "\n")
-    part.replace(out / "summary.json")
+    with replacing(out / "summary.json") as part:
+        part.write_text(json.dumps(summary, indent=2) + "\n")
     return summary
 
 
@@ -155,7 +155,9 @@ class _Proof:
         return self._finetune(f"own {night + 1}", model, rows)
 
     def _of_size(self, share: float, asked: Path, *lessons: Path) -> tuple[int, pa.Table]:
-        rows = by_hash(_once(pa.concat_tables([pq.read_table(one) for one in lessons])), self.plan.seed)
+        rows = pa.concat_tables([pq.read_table(one) for one in lessons])
+        once = {request: row for row, request in enumerate(rows["request_id"].to_pylist())}  # replay repeats some
+        rows = by_hash(rows.take(pa.array(list(once.values()), pa.int64())), self.plan.seed)
         chosen = rows.slice(0, round(share * rows.num_rows))
         name = f"{chosen.num_rows} lessons"
         pq.write_table(chosen, out := self.folder / f"{chosen.num_rows}-lessons.parquet")
@@ -183,14 +185,3 @@ class _Proof:
         result = work(lambda progress: self.tell(name, progress))
         self.tell(name, None)
         return result
-
-
-def _once(rows: pa.Table) -> pa.Table:
-    """Each request once: replay repeats some."""
-    seen: set[str] = set()
-    first = [
-        number
-        for number, request in enumerate(rows["request_id"].to_pylist())
-        if not (request in seen or seen.add(request))  # type: ignore[func-returns-value]
-    ]
-    return rows.take(pa.array(first, pa.int64()))
