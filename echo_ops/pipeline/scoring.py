@@ -56,6 +56,7 @@ class Scorer:
         """
         from echo_ops.teacher.perplexity import Text
         from echo_ops.training.fim import LessonTooLong
+        from echo_ops.training.healing import healed
 
         tell = progress or (lambda _done, _all: None)
         asked: list[tuple[str, int]] = []
@@ -63,8 +64,9 @@ class Scorer:
 
         def texts() -> Iterator[Text]:
             for request_id, prefix, suffix, lesson in _lessons(lifecycles, verdicts):
+                shown = healed(prefix, lesson) if self.training.token_healing else (prefix, lesson)
                 try:
-                    example = self.layout.render(prefix, suffix, lesson, *limits)
+                    example = self.layout.render(shown[0], suffix, shown[1], *limits)
                 except LessonTooLong:
                     continue
                 asked.append((request_id, len(lesson) + 1))  # the end counts as one character, as in an evaluation

@@ -14,15 +14,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from echo_ops.errors import InputError
-from echo_ops.schema.conform import conform
 from echo_ops.schema.examples import EXAMPLES
 from echo_ops.settings import Training
-from echo_ops.training import infilling
+from echo_ops.training import infilling, lessons
 from echo_ops.training.device import clear_errors
-from echo_ops.training.fim import Layout, LessonTooLong
 from echo_ops.training.generation import Asked, Generator, TransformersGenerator
-from echo_ops.training.healing import begun, healed
 from echo_ops.training.progress import Progress, Report, run_apart, serve, silent
 from echo_ops.training.scores import SCORES, score
 
@@ -62,19 +58,6 @@ class EvaluationSpec:
         return Path(self.out).with_suffix(".completions.json")
 
 
-def read(examples: str | Path) -> pa.Table:
-    """The columns of EXAMPLES that an evaluation needs, of a Parquet file.
-
-    Raises:
-        InputError: there is no such file, it is no Parquet, or it lacks a column.
-    """
-    try:
-        rows = pq.read_table(examples)
-    except (OSError, pa.ArrowInvalid):
-        raise InputError(f"{examples} is no Parquet file that can be read; wanted are rows of EXAMPLES") from None
-    return conform(rows.select([name for name in COLUMNS.names if name in rows.column_names]), COLUMNS, str(examples))
-
-
 def launch(spec: EvaluationSpec, report: Report = silent) -> pa.Table:
     """``work`` in a process of its own; gives the SCORES.
 
@@ -94,7 +77,8 @@ def work(spec: EvaluationSpec, report: Report = silent, generator: Generator | N
     """
     generator = generator or TransformersGenerator(spec.model, spec.training)
     proposals: dict[str, str] = {}
-    scores = evaluate(spec.model, read(spec.examples), spec.training, report, generator, proposals)
+    rows = pa.Table.from_batches(lessons.read(spec.examples, columns=COLUMNS), COLUMNS)
+    scores = evaluate(spec.model, rows, spec.training, report, generator, proposals)
     _write(pa.table({"request_id": list(proposals), "proposal": list(proposals.values())}), spec.proposals)
     if spec.infilling is not None:
         problems = infilling.read(Path(spec.infilling))
@@ -132,12 +116,13 @@ def evaluate(
     """
     generator = generator or TransformersGenerator(str(model), training)
     requests = sorted(rows.to_pylist(), key=lambda row: str(row["request_id"]))
-    asked = [_asked(row, generator.layout, training) for row in requests]
+    layout = generator.layout
+    asked = [Asked.at_caret(row["prefix"], row["suffix"], layout, training, row["lesson"]) for row in requests]
     scored: dict[int, dict[str, Any]] = {}
     for index, answer in generator.answer(asked, training.max_new_tokens):
         row, example = requests[index], asked[index].example
-        tokens = len(example.lesson) if example else len(generator.layout.encode(row["lesson"])) + 1
-        proposal = generator.layout.decode(answer.tokens)[len(asked[index].begun) :]
+        tokens = len(example.lesson) if example else len(layout.encode(row["lesson"])) + 1
+        proposal = asked[index].proposal(answer, layout)
         scored[index] = score(row, proposal, answer.nats, tokens)
         if proposals is not None:
             proposals[row["request_id"]] = proposal
@@ -151,20 +136,6 @@ def _write(table: pa.Table, out: Path) -> None:
     with clear_errors(str(out)):
         pq.write_table(table, part)
         part.replace(out)
-
-
-def _asked(row: dict[str, Any], layout: Layout, training: Training) -> Asked:
-    prefix, suffix, lesson = row["prefix"], row["suffix"], row["lesson"]
-    word = ""
-    if training.token_healing:
-        word = begun(prefix)
-        prefix, lesson = healed(prefix, lesson)
-    limits = training.context_tokens, training.max_new_tokens
-    try:
-        example = layout.render(prefix, suffix, lesson, *limits)
-    except LessonTooLong:
-        example = None  # the lesson alone is longer than the context
-    return Asked(layout.prompt(prefix, suffix, *limits), example, word)
 
 
 def _main(spec: dict[str, Any], report: Report) -> dict[str, Any]:

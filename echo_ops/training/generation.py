@@ -7,22 +7,39 @@ Whoever answers, it is greedy, on the same tokens, up to the same end: another e
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from echo_ops.settings import Training
 from echo_ops.training.device import best_device, clear_errors, load_model, load_tokenizer
-from echo_ops.training.fim import Layout, Rendered
-from echo_ops.training.healing import given
+from echo_ops.training.fim import Layout, LessonTooLong, Rendered
+from echo_ops.training.healing import begun, given
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Written by ``evaluate`` and ``infilling``; read by a generator."""
+    """What a model is to go on from. Written by those who measure or serve it; read by a generator."""
 
     prompt: list[int]
     example: Rendered | None = None  # whose lesson's likelihood is asked for too
     begun: str = ""  # what the answer's text has to begin with; see ``healing``
+
+    @classmethod
+    def at_caret(cls, prefix: str, suffix: str, layout: Layout, training: Training, lesson: str | None = None) -> Asked:
+        """A proposal at a caret, as one is asked for in training; and the likelihood of a lesson that fits."""
+        word = begun(prefix) if training.token_healing else ""
+        before = prefix[: len(prefix) - len(word)]
+        limits = training.context_tokens, training.max_new_tokens
+        example = None
+        if lesson is not None:
+            with suppress(LessonTooLong):
+                example = layout.render(before, suffix, word + lesson, *limits)
+        return cls(layout.prompt(before, suffix, *limits), example, word)
+
+    def proposal(self, answer: Answer, layout: Layout) -> str:
+        """What an answer proposes at the caret."""
+        return layout.decode(answer.tokens)[len(self.begun) :]
 
 
 @dataclass(frozen=True, slots=True)

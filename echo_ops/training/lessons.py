@@ -46,8 +46,8 @@ class Lessons:
     too_long: int  # rows left out: the lesson alone is longer than the budget
 
 
-def read(examples: str | Path, split: str | None = None) -> Iterator[pa.RecordBatch]:
-    """The rows of a Parquet file of EXAMPLES, the columns that training needs, in small batches.
+def read(examples: str | Path, split: str | None = None, columns: pa.Schema = COLUMNS) -> Iterator[pa.RecordBatch]:
+    """The rows of a Parquet file of EXAMPLES, those columns that are needed, in small batches.
 
     Raises:
         InputError: there is no such file, it is no Parquet, or it lacks a column.
@@ -57,9 +57,9 @@ def read(examples: str | Path, split: str | None = None) -> Iterator[pa.RecordBa
     except (OSError, pa.ArrowInvalid):
         raise InputError(f"{examples} is no Parquet file that can be read; wanted are rows of EXAMPLES") from None
     with file:
-        names = [name for name in COLUMNS.names if name in file.schema_arrow.names]
+        names = [name for name in columns.names if name in file.schema_arrow.names]
         for batch in file.iter_batches(READ_ROWS, columns=names):
-            rows = conform(pa.Table.from_batches([batch]), COLUMNS, str(examples))
+            rows = conform(pa.Table.from_batches([batch]), columns, str(examples))
             if split is not None:
                 rows = rows.filter(pc.equal(rows["split"], split))
             yield from rows.combine_chunks().to_batches()

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from echo_ops.pipeline.loop import panel
-from echo_ops.pipeline.loop.plan import CONTEXT_TOKENS, NEW_TOKENS, PROPOSED_TOKENS, TRAINING, Plan
+from echo_ops.pipeline.loop.plan import PROPOSED_TOKENS, TRAINING, Plan
 from echo_ops.pipeline.loop.teams import teams
 from echo_ops.settings import Training
 from echo_ops.simulate.proposals import Asked
@@ -32,7 +32,8 @@ class Checkpoint:
     def __init__(self, folder: str) -> None:
         from echo_ops.training.generation import TransformersGenerator
 
-        self._generator = TransformersGenerator(folder, Training(**TRAINING))
+        self._training = Training(**TRAINING)
+        self._generator = TransformersGenerator(folder, self._training)
 
     def complete(self, contexts: Sequence[tuple[str, str]]) -> list[str]:
         """The proposal at each (prefix, suffix)."""
@@ -40,19 +41,14 @@ class Checkpoint:
 
         from echo_ops.training.device import best_device
         from echo_ops.training.generation import Asked as Prompt
-        from echo_ops.training.healing import begun, healed
 
         layout = self._generator.layout
-        words = [begun(prefix) for prefix, _ in contexts]
-        asked = [
-            Prompt(layout.prompt(healed(prefix, "")[0], suffix, CONTEXT_TOKENS, NEW_TOKENS), begun=word)
-            for (prefix, suffix), word in zip(contexts, words, strict=True)
-        ]
+        asked = [Prompt.at_caret(*context, layout, self._training) for context in contexts]
         found = [""] * len(asked)
         device = best_device()
         with torch.autocast(device.name, torch.bfloat16, enabled=device.bf16):
             for index, answer in self._generator.answer(asked, PROPOSED_TOKENS):
-                found[index] = layout.decode(answer.tokens)[len(words[index]) :]
+                found[index] = asked[index].proposal(answer, layout)
         return found
 
 

@@ -77,6 +77,19 @@ def test_it_is_asked_as_it_would_be_shown_the_request(scorer: Scorer) -> None:
         assert score["nats_per_character"] == len(text.scored) / (len(lesson) + 1)
 
 
+def test_a_begun_word_is_scored_with_the_lesson_where_it_is_learned_so(layout: Layout) -> None:
+    rows = lifecycles()
+    rows = changed(rows, prefix=["value = fir"] * rows.num_rows)
+    verdicts = judged(rows)
+    healing = Scorer(FakeStudent(), layout, Training(context_tokens=256, token_healing=True))
+    scores = healing.score(rows, verdicts)
+    assert scores.num_rows
+    assert isinstance(healing.student, FakeStudent)
+    for text in healing.student.asked:
+        assert "fir" not in healing.layout.decode(text.context)
+        assert healing.layout.decode(text.scored).startswith("fir")
+
+
 def test_what_cannot_teach_or_be_scored_is_left_out(scorer: Scorer, layout: Layout) -> None:
     rows = lifecycles().slice(1, 4)  # no silence among them
     rows = changed(
