@@ -14,8 +14,8 @@ Result = TypeVar("Result")
 class Lanes:
     """Runs each piece when what it needs is there, at most ``lanes`` at a time; a context that waits for all.
 
-    A piece only waits for a process that it has started. When one fails, none begins any more, and all that were still
-    to come fail as it did.
+    A piece only waits for a process that it has started. When one fails, or who waits is interrupted, none begins any
+    more, and all that were still to come fail as it did; one that is at work ends when it calls ``go_on``.
     """
 
     def __init__(self, lanes: int) -> None:
@@ -29,8 +29,7 @@ class Lanes:
         def piece() -> Result:
             results = [one.result() if isinstance(one, Future) else one for one in given]
             with self._free:
-                if self._failed is not None:
-                    raise self._failed
+                self.go_on()
                 try:
                     return work(*results)
                 except BaseException as error:
@@ -39,6 +38,11 @@ class Lanes:
 
         return self._pool.submit(piece)
 
+    def go_on(self) -> None:
+        """Nothing, or what another piece failed of."""
+        if self._failed is not None:
+            raise self._failed
+
     def __enter__(self) -> Lanes:
         return self
 
@@ -46,4 +50,9 @@ class Lanes:
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self._failed = self._failed or error
-        self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+        try:
+            self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+        except BaseException as interrupt:
+            self._failed = interrupt
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            raise

@@ -39,7 +39,7 @@ def run(plan: Plan, outer: Settings, out: Path, tell: Tell) -> dict[str, Any]:
     Everything else lies in ``out/work``, which is made anew each time.
 
     Raises:
-        InputError: a number of the plan is out of range, or a project is not installed.
+        InputError: a number of the plan is out of range, a project is not installed, or ``out`` is no folder.
         TrainingError: a model could not be trained.
     """
     from echo_ops.events import local_server
@@ -47,7 +47,10 @@ def run(plan: Plan, outer: Settings, out: Path, tell: Tell) -> dict[str, Any]:
 
     began = time.monotonic()
     people = teams(plan)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{out} cannot be made a folder ({error.strerror}); name another with --out") from None
     work = out.absolute() / "work"
     if not local_server.remove(work):
         raise InputError(f"the database in {work} is in use by another run; wait for its end, or name another --out")
@@ -86,11 +89,12 @@ class _Proof:
 
     def __init__(self, plan: Plan, echo: Echo, base: Path, folder: Path, tell: Tell) -> None:
         self.plan, self.echo, self.base, self.folder, self.tell = plan, echo, base, folder, tell
+        self.lanes = Lanes(min(2, cpus()))
 
     def run(self) -> dict[str, Any]:
         """All of it; gives the figures."""
-        with Lanes(min(2, cpus())) as lanes:
-            run = lanes.run
+        with self.lanes:
+            run = self.lanes.run
             asked, elsewhere = run(self._ask, "panel"), run(self._ask, "others")
             first = run(lambda: self.base)
             models = {arm: [first] for arm in ("echo", "shuffled", "own_proposals")}
@@ -181,7 +185,12 @@ class _Proof:
         return out
 
     def _tell(self, name: str, work: Callable[[Report], Result]) -> Result:
-        """Work that reports how far it is."""
-        result = work(lambda progress: self.tell(name, progress))
+        """Work that reports how far it is, and stops where another piece has failed."""
+
+        def report(progress: Progress) -> None:
+            self.lanes.go_on()
+            self.tell(name, progress)
+
+        result = work(report)
         self.tell(name, None)
         return result

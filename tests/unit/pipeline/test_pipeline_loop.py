@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,11 @@ from echo_ops.pipeline.loop import arms, figures, panel
 from echo_ops.pipeline.loop.echo import DAWN
 from echo_ops.pipeline.loop.lanes import Lanes
 from echo_ops.pipeline.loop.plan import GATE, Plan
+from echo_ops.pipeline.loop.run import run
 from echo_ops.pipeline.loop.teams import teams
 from echo_ops.schema.examples import EXAMPLES
 from echo_ops.schema.lifecycles import LIFECYCLES
+from echo_ops.settings import Settings
 from echo_ops.simulate.noise import QUIET
 from echo_ops.simulate.simulate import simulate
 from echo_ops.simulate.workday import Scale
@@ -161,6 +166,34 @@ def test_lanes_hand_on_results_and_tell_the_first_failure() -> None:
     with pytest.raises(TrainingError, match="the disk is full"):
         last.result()
     assert not done
+
+
+def test_lanes_end_when_who_waits_is_interrupted() -> None:
+    lanes = Lanes(1)
+
+    def work() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        while True:  # as a piece does at each report
+            time.sleep(0.01)
+            lanes.go_on()
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt), lanes:
+            working = lanes.run(work)
+            waiting = lanes.run(lambda: None)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    for piece in (working, waiting):
+        assert piece.cancelled() or isinstance(piece.exception(), KeyboardInterrupt)
+
+
+@pytest.mark.parametrize("place", ["taken", "taken/proof"])
+def test_a_proof_needs_a_folder(tmp_path: Path, place: str) -> None:
+    (tmp_path / "taken").touch()
+    plan = Plan(days=1, users=2, seed=0)
+    with pytest.raises(InputError, match="cannot be made a folder .*; name another with --out"):
+        run(plan, Settings(home=tmp_path), tmp_path / place, lambda _name, _progress: None)
 
 
 def answers(accepted: dict[str, tuple[int, int]]) -> pa.Table:
