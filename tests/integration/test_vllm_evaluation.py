@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from vllm_server import MODEL, VllmServer, missing
+from vllm_server import MODEL, VllmServer
 
 from echo_ops.errors import InputError, TeacherError
 from echo_ops.pipeline.served import served
@@ -24,14 +24,11 @@ from echo_ops.rollout.registry import MlflowRegistry, ModelVersion
 from echo_ops.settings import Evaluation, EvaluationServer, Settings, Training
 from echo_ops.training.evaluate import evaluate
 from echo_ops.training.lessons import COLUMNS
+from tests.real_vllm import MARKS
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-if os.environ.get("ECHO_TEST_VLLM") == "0":
-    pytestmark.append(pytest.mark.skip(reason="ECHO_TEST_VLLM=0"))
-elif reason := missing():
-    pytestmark.append(pytest.mark.skip(reason=reason))
+pytestmark = MARKS
 
 TRAINING = Training(
     context_tokens=256, max_new_tokens=12, lora_rank=8, batch_size=4, learning_rate=1e-3, epochs=1, threads=1

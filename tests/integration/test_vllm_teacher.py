@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from vllm_server import ADAPTERS, MODEL, VllmServer, missing
+from vllm_server import ADAPTERS, MODEL, VllmServer
 
 from echo_ops.pipeline.files import refine_file
 from echo_ops.schema.lifecycles import LIFECYCLES
@@ -35,14 +35,11 @@ from echo_ops.teacher.perplexity import Text
 from echo_ops.teacher.port import Question
 from echo_ops.training.device import load_tokenizer
 from echo_ops.training.fim import Layout
+from tests.real_vllm import MARKS
 
 ROOT = Path(__file__).parents[2]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
-if os.environ.get("ECHO_TEST_VLLM") == "0":
-    pytestmark.append(pytest.mark.skip(reason="ECHO_TEST_VLLM=0"))
-elif reason := missing():
-    pytestmark.append(pytest.mark.skip(reason=reason))
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
