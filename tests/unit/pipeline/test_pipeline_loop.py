@@ -181,15 +181,19 @@ def test_lanes_end_when_who_waits_is_interrupted() -> None:
             time.sleep(0.01)
             lanes.go_on()
 
+    pieces = []
+
+    def wait() -> None:
+        with lanes:
+            pieces.extend([lanes.run(work), lanes.run(lambda: None)])
+            all_there.set()
+
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        with pytest.raises(KeyboardInterrupt), lanes:
-            working = lanes.run(work)
-            waiting = lanes.run(lambda: None)
-            all_there.set()
+        pytest.raises(KeyboardInterrupt, wait)
     finally:
         signal.signal(signal.SIGINT, before)
-    for piece in (working, waiting):
+    for piece in pieces:
         assert piece.cancelled() or isinstance(piece.exception(), KeyboardInterrupt)
 
 
