@@ -190,7 +190,8 @@ def test_lanes_end_when_who_waits_is_interrupted() -> None:
 
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        pytest.raises(KeyboardInterrupt, wait)
+        with pytest.raises(KeyboardInterrupt):
+            wait()
     finally:
         signal.signal(signal.SIGINT, before)
     for piece in pieces:
