@@ -105,5 +105,5 @@ def _apart(session: _Codes, seq: _Codes) -> bool:
 
 
 def _codes(column: pa.ChunkedArray) -> _Codes:
-    """A number for each distinct value, in their order."""
-    return np.asarray(pc.rank(column, tiebreaker="dense"), np.int64)
+    """A number for each distinct value."""
+    return np.asarray(column.combine_chunks().dictionary_encode().indices, np.int64)

@@ -136,7 +136,7 @@ def profile(name: Name, table: pa.Table) -> pa.Table:
 
 def _events(table: pa.Table) -> dict[str, Any]:
     caret, length = table["caret"], table["document_length"]
-    prefix, suffix = pc.utf8_length(table["prefix"]), pc.utf8_length(table["suffix"])
+    prefix, suffix = _length(table["prefix"]), _length(table["suffix"])
     answers = pc.is_in(table["kind"], value_set=_ANSWERS)
     shown, accepted = pc.equal(table["kind"], "shown"), pc.is_in(table["kind"], value_set=_ACCEPTED)
     lowest = pc.min_element_wise(table["seq"], caret, length)  # nulls are skipped
@@ -159,14 +159,14 @@ def _events(table: pa.Table) -> dict[str, Any]:
         # A code point is never more than one unit of any offset_unit, so this errs to no side.
         "prefix_overrun": pc.subtract(prefix, caret),
         "suffix_overrun": pc.subtract(pc.add(caret, suffix), length),
-        "proposal_length": pc.utf8_length(table["proposal"]),
+        "proposal_length": _length(table["proposal"]),
     }
 
 
 def _lifecycles(table: pa.Table) -> dict[str, Any]:
     shown = pc.not_equal(table["decision"], "not_shown")
-    prefix, suffix = pc.utf8_length(table["prefix"]), pc.utf8_length(table["suffix"])
-    committed = pc.utf8_length(table["committed"])
+    prefix, suffix = _length(table["prefix"]), _length(table["suffix"])
+    committed = _length(table["committed"])
     return {
         "received_on": pc.strftime(table["received_at"], format="%Y-%m-%d"),
         "decision": _word(table["decision"], DECISIONS),
@@ -188,7 +188,7 @@ def _lifecycles(table: pa.Table) -> dict[str, Any]:
         "ambiguous": pc.equal(table["confidence"], "ambiguous"),
         "prefix_length": prefix,
         "suffix_length": suffix,
-        "proposal_length": pc.utf8_length(table["proposal"]),
+        "proposal_length": _length(table["proposal"]),
         "committed_length": committed,
         "kept_rate": table["kept_rate"],
         "open_seconds": _seconds(table["requested_at"], table["closed_at"]),
@@ -196,7 +196,7 @@ def _lifecycles(table: pa.Table) -> dict[str, Any]:
 
 
 def _examples(table: pa.Table) -> dict[str, Any]:
-    lesson = pc.utf8_length(table["lesson"])
+    lesson = _length(table["lesson"])
     texts = zip(table["committed"].to_pylist(), table["lesson"].to_pylist(), strict=True)
     silence = pc.equal(lesson, 0)
     return {
@@ -211,10 +211,10 @@ def _examples(table: pa.Table) -> dict[str, Any]:
         "silence": silence,
         "lesson_not_of_commit": pa.array([not text.startswith(lesson) for text, lesson in texts], pa.bool_()),
         "cut_not_of_lesson": pc.if_else(silence, None, pc.not_equal(lesson, table["cut"])),
-        "prefix_length": pc.utf8_length(table["prefix"]),
-        "suffix_length": pc.utf8_length(table["suffix"]),
+        "prefix_length": _length(table["prefix"]),
+        "suffix_length": _length(table["suffix"]),
         "lesson_length": lesson,
-        "committed_length": pc.utf8_length(table["committed"]),
+        "committed_length": _length(table["committed"]),
         "cut_probability": table["cut_probability"],
         "verdict_probability": table["verdict_probability"],
         "kept_rate": table["kept_rate"],
@@ -264,6 +264,17 @@ def _repeated(*keys: pa.ChunkedArray) -> pa.Array:
     repeated = np.ones(len(places), dtype=bool)
     repeated[np.unique(places, return_index=True)[1]] = False
     return pa.array(repeated)
+
+
+def _length(column: pa.ChunkedArray) -> pa.Array:
+    """Code points of each text. Those of ASCII alone are as long as their bytes, which is told several times sooner."""
+    texts = column.combine_chunks()
+    starts = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    if not len(texts) or starts[0] == starts[-1]:
+        return pc.utf8_length(texts)
+    bits = np.bitwise_or.reduceat(np.frombuffer(texts.buffers()[2], np.uint8), starts[:-1].clip(max=starts[-1] - 1))
+    wide = pa.array(bits > 127)  # where a text is empty, of the one that follows: no harm
+    return pc.replace_with_mask(pc.binary_length(texts), wide, pc.utf8_length(texts.filter(wide)))
 
 
 def _cut(prefix: pa.Array, caret: pa.ChunkedArray) -> pa.Array:

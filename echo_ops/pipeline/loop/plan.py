@@ -34,7 +34,7 @@ TRAINING: dict[str, Any] = {
     "learning_rate": 1.5e-3,
     "epochs": 1.0,
     "batch_size": 16,
-    "window_days": 1,
+    "window_days": 4,
     "replay_share": 0.2,
     "context_tokens": CONTEXT_TOKENS,
     "max_new_tokens": NEW_TOKENS,
@@ -42,7 +42,7 @@ TRAINING: dict[str, Any] = {
     "evaluation_batch_size": 96,
     "threads": 1,
 }
-"""A night learns the day's lessons once, and a quarter as many of older days."""
+"""A night goes once over the lessons of four days, and a quarter as many of older ones."""
 
 CURATION: dict[str, Any] = {"void_share": 0.03, "split_by": "document", "evaluation_share": 0.06}
 """Little silence, see ``pipeline.demo``; and the night's own judgement looks at some documents of the same users."""
@@ -68,8 +68,8 @@ class Plan:
     users: int
     seed: int
     early: int = 40
-    panel: int = 32
-    panel_requests: int = 1400  # at most, in the users' projects, and as many in the others
+    panel: int = 48
+    panel_requests: int = 2100  # at most, in the users' projects, and as many in the others
     work: Scale = WORK  # of a user's day
     early_work: Scale = EARLY_WORK
     panel_work: Scale = PANEL_WORK

@@ -18,7 +18,7 @@ from echo_ops.errors import InputError
 from echo_ops.pipeline.loop import arms, figures, panel, serving
 from echo_ops.pipeline.loop.echo import Echo
 from echo_ops.pipeline.loop.lanes import Lanes
-from echo_ops.pipeline.loop.plan import SIZES, Plan
+from echo_ops.pipeline.loop.plan import SIZES, TRAINING, Plan
 from echo_ops.pipeline.loop.teams import teams
 from echo_ops.pipeline.processes import cpus
 from echo_ops.pipeline.replacing import replacing
@@ -100,12 +100,14 @@ class _Proof:
             models = {arm: [first] for arm in ("echo", "shuffled", "own_proposals")}
             echo, shuffled, own = models.values()
             lessons: list[Future[Path]] = []
+            own_days: list[Future[Path]] = []
             for night in range(self.plan.days):
                 worked = run(self._day, night, echo[-1])
                 lessons.append(run(self._lessons, night, worked))
                 echo.append(run(self._echo, night, lessons[-1]))
                 shuffled.append(run(self._shuffled, night, lessons[-1], shuffled[-1]))
-                own.append(run(self._own, night, lessons[-1], run(self._own_day, night, own[-1]), own[-1]))
+                own_days.append(run(self._own_day, night, own[-1]))
+                own.append(run(self._own, night, lessons[-1], own[-1], *own_days[-TRAINING["window_days"] :]))
             base = run(self._measure, "base", first, asked)
             measured = {
                 arm: [
@@ -141,17 +143,18 @@ class _Proof:
         return self._finetune(f"shuffled {night + 1}", model, rows)
 
     def _own_day(self, night: int, model: Path) -> Path:
+        from echo_ops.pipeline.files import reconstruct_file
+
         events = self.folder / f"own-events-{night}.parquet"
         work = partial(serving.work, self.plan, "users", self.plan.day(night), {f"own/{night}": model}, {}, events)
         self._tell(f"own day {night + 1}", work)
-        return events
-
-    def _own(self, night: int, lessons: Path, events: Path, model: Path) -> Path:
-        from echo_ops.pipeline.files import reconstruct_file
-
         lifecycles = self.folder / f"own-lifecycles-{night}.parquet"
         reconstruct_file(events, "default", lifecycles, self.echo.settings)
-        taken = arms.own_proposals(pq.read_table(lifecycles), pq.read_metadata(lessons).num_rows)
+        return lifecycles
+
+    def _own(self, night: int, lessons: Path, model: Path, *days: Path) -> Path:
+        lifecycles = pa.concat_tables([pq.read_table(day) for day in days])
+        taken = arms.own_proposals(lifecycles, pq.read_metadata(lessons).num_rows)
         if not taken.num_rows:
             return model  # nothing was accepted, nothing is learned
         rows = self.folder / f"own-{lessons.name}"

@@ -31,7 +31,7 @@ from echo_ops.simulate.workday import Scale
 
 def test_nobody_shares_a_file() -> None:
     found = teams(Plan(days=1, users=12, seed=3))
-    assert [len(team) for team in (found.users, found.early, found.panel, found.others)] == [12, 40, 32, 32]
+    assert [len(team) for team in (found.users, found.early, found.panel, found.others)] == [12, 40, 48, 48]
     everybody = [*found.users, *found.early, *found.panel, *found.others]
     files = [file.file for user in everybody for file in user.shelf[user.repositories[0]]]
     assert len(files) == len(set(files)) > 300
