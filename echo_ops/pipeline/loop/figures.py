@@ -100,14 +100,15 @@ def tables(summary: Mapping[str, Any]) -> list[Table]:
     by_day.add_section()
     by_day.add_row("gain", *(_interval_of(summary["gain"][name]) for name in arms), "")
     by_day.add_row("echo over it", "", *(_interval_of(one) for one in summary["gain_of_echo_over"].values()), "")
+    kept = (series["kept_rate"][-1] for series in columns.values())
+    by_day.add_row("kept rate", *("" if rate is None else f"{rate:.1%}" for rate in kept))
     for what in ("shown", "requests"):
         by_day.add_row(what, *(f"{series[what][-1]:,}" for series in columns.values()))
     by_lessons = Table(title="Acceptance by lessons learned from the base in one go")
     for name in ("lessons", "acceptance"):
         by_lessons.add_column(name, justify="right")
     for size in summary["by_lessons"]:
-        rate = f"{size['acceptance']:.1%} ({size['low']:.1%} to {size['high']:.1%})"
-        by_lessons.add_row(f"{size['lessons']:,}", rate)
+        by_lessons.add_row(f"{size['lessons']:,}", _percent(size["acceptance"], size["low"], size["high"]))
     nights = Table(title="Nights")
     for name in ("day", "requests", "lessons", "decision", "why"):
         nights.add_column(name)
@@ -169,11 +170,15 @@ def _series(series: Sequence[pa.Table]) -> dict[str, list[Any]]:
 
 
 def _cell(series: Mapping[str, Any], night: int) -> str:
-    return f"{series['acceptance'][night]:.1%} ({series['low'][night]:.1%} to {series['high'][night]:.1%})"
+    return _percent(*(series[what][night] for what in ("acceptance", "low", "high")))
+
+
+def _percent(rate: float, low: float, high: float) -> str:
+    return f"{rate:.1%} ({low * 100:.1f} to {high * 100:.1f})"
 
 
 def _interval_of(gain: Mapping[str, float] | None) -> str:
-    return "" if gain is None else f"{gain['value']:+.0%} ({gain['low']:+.0%} to {gain['high']:+.0%})"
+    return "" if gain is None else f"{gain['value']:+.0%} ({gain['low'] * 100:+.0f} to {gain['high'] * 100:+.0f})"
 
 
 def _by_user(answers: pa.Table) -> Any:

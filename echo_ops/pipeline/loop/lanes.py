@@ -49,8 +49,8 @@ class Lanes:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._failed = self._failed or error
         try:
+            self._failed = self._failed or error
             self._pool.shutdown(wait=True, cancel_futures=kind is not None)
         except BaseException as interrupt:
             self._failed = interrupt
