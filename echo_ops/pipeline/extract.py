@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -96,7 +96,7 @@ def extract(
         count = buckets_for(settings.harvest.shard_events)
         buckets = stack.enter_context(in_buckets(events, EVENTS, count, settings.home))
         staging = stack.enter_context(Lake(settings.lake_uri).staging(day, shard, EXTRACTED))
-        rows = add(_extract_bucket(events, window, settings.harvest.policy, staging) for events in in_turn(buckets))
+        rows = add(_staged(_reconstructed(buckets, window, settings.harvest.policy), staging))
     return Manifest(
         "extract", day.isoformat(), shard, shards, rows=rows, versions=dict(versions or {}), hashes=staging.hashes
     )
@@ -112,13 +112,30 @@ def in_turn(buckets: Sequence[Bucket]) -> Iterator[pa.Table]:
         yield reading.result()
 
 
-def _extract_bucket(events: pa.Table, window: Window, policy: str, staging: Staging) -> dict[str, int]:
-    """Stage what is made of a bucket; its counts."""
+def _reconstructed(buckets: Sequence[Bucket], window: Window, policy: str) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The events of each bucket, and their lifecycles."""
     from echo_ops.lifecycle.reconstruct import reconstruct
-    from echo_ops.quality.profile import profile
 
     received = (window.day_start, window.day_end)
-    lifecycles = reconstruct(events, policy=policy, received=received, horizon=window.end)
+    for events in in_turn(buckets):
+        yield events, reconstruct(events, policy=policy, received=received, horizon=window.end)
+
+
+def _staged(parts: Iterable[tuple[pa.Table, pa.Table]], staging: Staging) -> Iterator[dict[str, int]]:
+    """The counts of each bucket, which a thread profiles and stages while the next one is reconstructed."""
+    with ThreadPoolExecutor(1) as stager:
+        before: Future[dict[str, int]] | None = None
+        for events, lifecycles in parts:
+            if before is not None:
+                yield before.result()
+            before = stager.submit(_stage, events, lifecycles, staging)
+        if before is not None:
+            yield before.result()
+
+
+def _stage(events: pa.Table, lifecycles: pa.Table, staging: Staging) -> dict[str, int]:
+    from echo_ops.quality.profile import profile
+
     staging.write("lifecycles", lifecycles)
     staging.write("events_profile", profile("events", events))
     staging.write("lifecycles_profile", profile("lifecycles", lifecycles))
