@@ -24,8 +24,8 @@ import pyarrow.ipc
 
 from echo_ops.errors import UnavailableError
 
-BUCKET_EVENTS = 20_000
-"""Events in memory at once, about: 65 MB with windows of 2 kB and 1 kB, and thrice that while they are worked on."""
+BUCKET_EVENTS = 10_000
+"""Events of a bucket, 33 MB with windows of 2 kB and 1 kB. One is read, one reconstructed, one staged together."""
 
 BUCKET_BYTES = 1 << 27
 """Bytes in memory at once, where events are larger than that."""
