@@ -25,7 +25,7 @@ import pyarrow.ipc
 from echo_ops.errors import UnavailableError
 
 BUCKET_EVENTS = 10_000
-"""Events of a bucket, 33 MB with windows of 2 kB and 1 kB. One is read, one reconstructed, one staged together."""
+"""Events of a bucket: 33 MB with windows of 2 kB and 1 kB. Three are in memory: one read, one worked on, one staged."""
 
 BUCKET_BYTES = 1 << 27
 """Bytes in memory at once, where events are larger than that."""
