@@ -321,8 +321,8 @@ class Training(Section):
     context_tokens: int = Field(1024, ge=64, description="tokens of context and lesson together")
     token_healing: bool = Field(
         False,
-        description="write a word that is begun at the caret again, with what it goes on to, in training and in "
-        "evaluation: for small models, where the server heals tokens too",
+        description="write a word that is begun at the caret again, with what it goes on to, in training, in "
+        "evaluation and in a student's scores: for small models, where the server heals tokens too",
     )
     seed: int = Field(0, description="seed of shuffling and initialisation")
     evaluation_rows: int = Field(400, ge=1, description="held-out requests per evaluation at most, chosen by hash")
