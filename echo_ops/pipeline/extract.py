@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +21,8 @@ from echo_ops.pipeline.spill import BUCKET_EVENTS, Bucket, buckets_for, in_bucke
 from echo_ops.pipeline.working_memory import kept_memory
 from echo_ops.schema.events import EVENTS
 from echo_ops.settings import Settings
+
+Part = TypeVar("Part")
 
 EXTRACTED = ("lifecycles", "events_profile", "lifecycles_profile")
 """What ``extract`` stages. The events themselves are not kept a second time: their profile says what they were."""
@@ -96,44 +99,33 @@ def extract(
         count = buckets_for(settings.harvest.shard_events)
         buckets = stack.enter_context(in_buckets(events, EVENTS, count, settings.home))
         staging = stack.enter_context(Lake(settings.lake_uri).staging(day, shard, EXTRACTED))
-        rows = add(_staged(_reconstructed(buckets, window, settings.harvest.policy), staging))
+        parts = stack.enter_context(closing(_one_ahead(_reconstructed(buckets, window, settings.harvest.policy))))
+        rows = add(_stage(events, lifecycles, staging) for events, lifecycles in parts)
     return Manifest(
         "extract", day.isoformat(), shard, shards, rows=rows, versions=dict(versions or {}), hashes=staging.hashes
     )
 
 
-def in_turn(buckets: Sequence[Bucket]) -> Iterator[pa.Table]:
-    """The events of each bucket; the next one is read by a thread meanwhile."""
-    with ThreadPoolExecutor(1) as reader:
-        reading = reader.submit(buckets[0].read)
-        for following in buckets[1:]:
-            events, reading = reading.result(), reader.submit(following.read)
-            yield events
-        yield reading.result()
+def _one_ahead(parts: Iterator[Part]) -> Generator[Part, None, None]:
+    """The same parts; a thread makes the next one meanwhile."""
+    with ThreadPoolExecutor(1) as maker:
+        making = maker.submit(next, parts, None)
+        while (part := making.result()) is not None:
+            making = maker.submit(next, parts, None)
+            yield part
 
 
 def _reconstructed(buckets: Sequence[Bucket], window: Window, policy: str) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """The events of each bucket, and their lifecycles."""
+    """The events of each bucket, read ahead, and their lifecycles."""
     from echo_ops.lifecycle.reconstruct import reconstruct
 
     received = (window.day_start, window.day_end)
-    for events in in_turn(buckets):
+    for events in _one_ahead(bucket.read() for bucket in buckets):
         yield events, reconstruct(events, policy=policy, received=received, horizon=window.end)
 
 
-def _staged(parts: Iterable[tuple[pa.Table, pa.Table]], staging: Staging) -> Iterator[dict[str, int]]:
-    """The counts of each bucket, which a thread profiles and stages while the next one is reconstructed."""
-    with ThreadPoolExecutor(1) as stager:
-        before: Future[dict[str, int]] | None = None
-        for events, lifecycles in parts:
-            if before is not None:
-                yield before.result()
-            before = stager.submit(_stage, events, lifecycles, staging)
-        if before is not None:
-            yield before.result()
-
-
 def _stage(events: pa.Table, lifecycles: pa.Table, staging: Staging) -> dict[str, int]:
+    """Stage what is made of a bucket; its counts."""
     from echo_ops.quality.profile import profile
 
     staging.write("lifecycles", lifecycles)
