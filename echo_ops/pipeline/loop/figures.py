@@ -174,7 +174,7 @@ def _cell(series: Mapping[str, Any], night: int) -> str:
 
 
 def _percent(rate: float, low: float, high: float) -> str:
-    return f"{rate:.1%} ({low * 100:.1f} to {high * 100:.1f})"
+    return f"{rate:.1%} ({low * 100:.1f}–{high * 100:.1f})"
 
 
 def _interval_of(gain: Mapping[str, float] | None) -> str:
