@@ -199,7 +199,7 @@ def fill(url: str, changes: Changes, events: int) -> int:
                     )
                 )
         for day in (DAY - timedelta(days=1), DAY, DAY + timedelta(days=1)):
-            cursor.execute(f"SELECT echo.make_partition('{day:%Y-%m-%d}')")
+            cursor.execute(f"SELECT echo.make_partition('{day:%Y-%m-%d}', {ranges(events)})")
             cursor.fetchall()
         cursor.execute("SELECT set_config('echo.events_claimed', 'on', true)")
         cursor.fetchall()
@@ -212,6 +212,11 @@ def fill(url: str, changes: Changes, events: int) -> int:
         cursor.execute("VACUUM ANALYZE echo.completion_events")
         cursor.execute("SELECT count(*) FROM echo.completion_events")
         return int(cursor.fetchall()[0][0])
+
+
+def ranges(events: int) -> int:
+    """What echo.ranges_for gives once such a day lies behind: ranges of some 16,000 events, a power of two of them."""
+    return min(32, 1 << (max(events // 16_384, 1) - 1).bit_length())
 
 
 _TEMPLATES = """

@@ -19,6 +19,13 @@ import psutil
 SAMPLES = 20
 """Looks at the memory a second."""
 
+COLUMNS = (
+    "event_id::text, kind, occurred_at, received_at, user_id, session_id, document_id, seq, version, request_id::text, "
+    "language, repository, path, model_version, caret::bigint, document_length::bigint, prefix, suffix, edits::text, "
+    "cause, proposal, replace_start::bigint, replace_end::bigint, offset_unit"
+)
+"""Those of ``EVENTS``. A harvest asks for the windows of some kinds of events alone; the limit is all of them."""
+
 RECONSTRUCTED = 120_000
 """Events that are reconstructed when that is measured alone."""
 
@@ -66,11 +73,8 @@ def limit(url: str) -> tuple[float, int]:
     import psycopg2
     from day import window
 
-    from echo_ops.sql import statement
-
-    columns = statement("events_read").partition("SELECT ")[2].partition("FROM ")[0]
     query = (
-        f"SELECT {columns} FROM echo.completion_events "
+        f"SELECT {COLUMNS} FROM echo.completion_events "
         f"WHERE received_at >= '{window().start}' AND received_at < '{window().end}'"
     )
     psql = shutil.which("psql")
@@ -97,7 +101,7 @@ def read(url: str) -> tuple[float, int]:
     from echo_ops.events.read import read as batches
 
     start = time.perf_counter()
-    events = sum(batch.num_rows for batch in batches(url, **asdict(window()), shard=0, shards=1))
+    events = sum(batch.num_rows for part in batches(url, **asdict(window()), shard=0, shards=1) for batch in part)
     return time.perf_counter() - start, events
 
 
@@ -113,8 +117,9 @@ def extract(url: str, processes: int) -> tuple[float, int]:
     with tempfile.TemporaryDirectory(dir="/var/tmp") as home:
         settings = Settings(home=Path(home), harvest=Harvest(processes=processes)).with_postgres(url)
         start = time.perf_counter()
-        shards = plan(DAY.date(), settings, processes).shards
-        work = partial(run, DAY.date(), shards=shards, settings=settings)
+        planned = plan(DAY.date(), settings, processes)
+        shards = planned.shards
+        work = partial(run, DAY.date(), shards=shards, parts=planned.parts, settings=settings)
         manifests = list(side_by_side(work, range(shards), min(processes, shards)))
         return time.perf_counter() - start, sum(manifest.rows["events"] for manifest in manifests)
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from queue import Empty, Queue
-from threading import Event, Thread
-from typing import Any
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -18,16 +16,13 @@ from echo_ops.schema.events import EVENTS
 from echo_ops.settings import Consent
 from echo_ops.sql import statement
 
+if TYPE_CHECKING:
+    from adbc_driver_manager.dbapi import Cursor
+
 BUCKETS = 65536
-"""Values of ``echo.document_bucket``; a shard is a range of them."""
+"""Values of ``echo.document_bucket``; a shard is a range of them, and so is each of its parts."""
 
-AHEAD = 2
-"""Batches that are fetched before they are asked for."""
-
-PATIENCE = 5.0
-"""Seconds that an unfinished read is given to end, before it is left to end by itself."""
-
-Batches = Generator[pa.RecordBatch, None, None]
+Batches = Iterator[pa.RecordBatch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +31,7 @@ class Counted:
 
     events: int
     requests: int
+    ranges: int  # tables, each with all events of its documents, that the day is cut into
 
 
 def count(url: str, *, start: datetime, end: datetime, day_start: datetime, day_end: datetime) -> Counted:
@@ -47,8 +43,7 @@ def count(url: str, *, start: datetime, end: datetime, day_start: datetime, day_
     window = _window(start, end, day_start, day_end)
     with connect(url) as connection, connection.cursor() as cursor:
         cursor.execute(statement("events_count"), window)
-        events, requests = cursor.fetchall()[0]
-    return Counted(events, requests)
+        return Counted(*cursor.fetchall()[0])
 
 
 def days(url: str) -> list[date]:
@@ -67,78 +62,54 @@ def read(
     day_end: datetime,
     shard: int,
     shards: int,
+    parts: int = 1,
     consent: Consent = "opt_out",
-) -> Batches:
+) -> Generator[Batches, None, None]:
     """The events in [start, end) of those documents of a shard that have a request in [day_start, day_end).
 
-    All times are of ``received_at``. A document is in one shard, by its hash. Rows come as they lie in the table, in
-    no order: sorting them is the reader's, who sorts less at a time. Offsets are left in their unit. The next batches
-    are fetched by a thread while one is being used, so that server and reader work at the same time.
+    All times are of ``received_at``. A document is in one shard and in one of its parts, by its hash. Rows of a part
+    come as they lie in the table, in no order: sorting them is the reader's, who sorts less at a time. Offsets are left
+    in their unit, and windows out where their kind of event says nothing by them. A part is one scan of the tables that
+    hold its documents, sent while it is read.
 
     Users who withdrew by now are left out, and with ``consent`` "opt_in" those who never consented (``echo.consents``).
 
     Returns:
-        Batches of some thousand rows (16 MB) in ``EVENTS``; what goes wrong while they are read is raised there.
+        One stream a part, to be read before the next one is asked for: batches of some thousand rows (16 MB) in
+        ``EVENTS``. What goes wrong is raised there.
 
     Raises:
-        InputError: the window or the shard makes no sense; or as ``postgres.connect``.
+        InputError: the window, the shard or the parts make no sense; or as ``postgres.connect``.
         UnavailableError: see ``postgres.connect``.
     """
-    if not 0 <= shard < shards <= BUCKETS:
-        raise InputError(f"shard {shard} of {shards}: wanted is 0 <= shard < shards <= {BUCKETS}")
-    values = {
-        **_window(start, end, day_start, day_end),
-        "opt_in": consent == "opt_in",
-        "first_bucket": shard * BUCKETS // shards,
-        "past_bucket": (shard + 1) * BUCKETS // shards,
-    }
-    return _ahead(_batches(url, statement("events_read"), values))
+    if not (0 <= shard < shards and parts > 0 and shards * parts <= BUCKETS):
+        raise InputError(
+            f"shard {shard} of {shards}, in {parts} parts each: wanted is 0 <= shard < shards and 1 to {BUCKETS} parts "
+            "in all"
+        )
+    window = {**_window(start, end, day_start, day_end), "opt_in": consent == "opt_in"}
+    bounds = [(shard * parts + number) * BUCKETS // (shards * parts) for number in range(parts + 1)]
+    return _parts(url, [{**window, "first_bucket": first, "past_bucket": past} for first, past in pairwise(bounds)])
 
 
-def _batches(url: str, query: str, values: Mapping[str, Any]) -> Batches:
+def _parts(url: str, parts: Sequence[Mapping[str, Any]]) -> Generator[Batches, None, None]:
     from adbc_driver_postgresql import dbapi
 
     # COPY takes no parameters, and without COPY the driver holds the whole result twice. So psycopg2 binds the values,
-    # on its side as it always does; constants also let the planner leave out the other days' partitions.
+    # on its side as it always does; constants also let the planner leave out the tables of other days and documents.
     with connect(url) as connection, connection.cursor() as cursor:
-        bound = cursor.mogrify(query, values).decode()
-    with translated(url), dbapi.connect(dsn(url)) as stream, stream.cursor() as cursor:
-        cursor.execute(bound)
+        queries = [cursor.mogrify(statement("events_read"), values).decode() for values in parts]
+    # Each query is a transaction of its own: whoever drops a day need not wait for the whole harvest.
+    with translated(url), dbapi.connect(dsn(url), autocommit=True) as stream, stream.cursor() as cursor:
+        for query in queries:
+            cursor.execute(query)
+            yield _batches(url, cursor)
+
+
+def _batches(url: str, cursor: Cursor) -> Batches:
+    with translated(url):
         for batch in cursor.fetch_record_batch():
             yield batch.cast(EVENTS)
-
-
-def _ahead(batches: Batches) -> Batches:
-    """The same batches, fetched by a thread, at most ``AHEAD`` of them before they are asked for."""
-    ready: Queue[pa.RecordBatch | BaseException | None] = Queue(AHEAD)
-    unwanted = Event()
-
-    def fetch() -> None:
-        end: BaseException | None = None
-        try:
-            for batch in batches:
-                ready.put(batch)
-                if unwanted.is_set():
-                    return
-        except BaseException as error:  # raised where the batches are read
-            end = error
-        finally:
-            batches.close()
-            ready.put(end)
-
-    thread = Thread(target=fetch, name="read ahead", daemon=True)
-    thread.start()
-    try:
-        while (batch := ready.get()) is not None:
-            if isinstance(batch, BaseException):
-                raise batch
-            yield batch
-    finally:
-        unwanted.set()
-        with suppress(Empty):  # makes room for the batch that the thread may be holding, and for its end
-            while True:
-                ready.get_nowait()
-        thread.join(PATIENCE)
 
 
 def _window(start: datetime, end: datetime, day_start: datetime, day_end: datetime) -> dict[str, datetime]:

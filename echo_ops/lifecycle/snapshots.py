@@ -7,7 +7,6 @@ several places changed at once, the stretch is taken apart (``pieces``).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from echo_ops.lifecycle.edits import Edit, common_end, common_start
@@ -24,16 +23,35 @@ FAR = 20
 """Unchanged characters inside a replaced stretch that speak for several changes, where nothing else does."""
 
 
-@dataclass(frozen=True)
 class Derived:
-    """What must have happened between two states."""
+    """What must have happened between two states.
 
-    edits: tuple[Edit, ...]
-    sure: bool = False  # the windows leave no other reading than this one (for a client that reports every change)
-    slide: tuple[int, int] | None = None  # an edge of a gap from … to … may be on either side of the edit
-    settled: bool = True  # something says where in the slide
-    blind: bool = False  # the windows do not meet: only the caret and the lengths speak
-    within: tuple[int, int] | None = None  # where the windows end that show it, if it may reach beyond (old offsets)
+    Args:
+        edits: in ascending order.
+        sure: the windows leave no other reading than this one (for a client that reports every change).
+        slide: an edge of a gap from … to … may be on either side of the edit.
+        settled: something says where in the slide.
+        blind: the windows do not meet: only the caret and the lengths speak.
+        within: where the windows end that show it, if it may reach beyond (old offsets).
+    """
+
+    __slots__ = ("blind", "edits", "settled", "slide", "sure", "within")
+
+    def __init__(
+        self,
+        edits: tuple[Edit, ...],
+        sure: bool = False,
+        slide: tuple[int, int] | None = None,
+        settled: bool = True,
+        blind: bool = False,
+        within: tuple[int, int] | None = None,
+    ) -> None:
+        self.edits = edits
+        self.sure = sure
+        self.slide = slide
+        self.settled = settled
+        self.blind = blind
+        self.within = within
 
 
 def derive(states: States, one: bool | None = True) -> Derived:
@@ -131,9 +149,8 @@ def _beyond(states: States, low: int, left: bool, right: bool, one: bool | None)
         if found is not None and old_start + found != low:
             shift = low - old_start - found
             caret = None if states.old_caret is None else states.old_caret + shift
-            moved = derive(
-                replace(states, old_start=low, old=old[found:], old_length=length + shift, old_caret=caret), one
-            )
+            before = (low, old[found:], length + shift, caret)
+            moved = derive(States(*before, states.new_start, states.new, states.new_length, states.new_caret), one)
             if moved.blind or old_start + found < max(-shift, 0):
                 return None
             edits = [(start - shift, end - shift, text) for start, end, text in moved.edits]
@@ -150,7 +167,9 @@ def _beyond(states: States, low: int, left: bool, right: bool, one: bool | None)
             shift = states.grown - (states.new_start + stop - old_start - end)
             if shift == 0 or length + shift < old_start + end:
                 return None
-            moved = derive(replace(states, old=old[:end], old_length=length + shift, new=states.new[:stop]), one)
+            before = (old_start, old[:end], length + shift, states.old_caret)
+            seen = states.new[:stop]
+            moved = derive(States(*before, states.new_start, seen, states.new_length, states.new_caret), one)
             outside = (length - max(-shift, 0), length, UNKNOWN * max(shift, 0))
             if moved.blind or moved.within or (moved.edits and moved.edits[-1][1] > outside[0]):
                 return None

@@ -1,8 +1,9 @@
-"""What is known of a document at one moment, and before and after a change: windows, no more."""
+"""What is known of a document at one moment, and before and after a change: windows, no more.
+
+One of each is made for every event: they are plain classes, for mypyc does not compile what a dataclass generates.
+"""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from echo_ops.lifecycle.edits import Edit
 
@@ -10,14 +11,25 @@ ANCHOR = 100
 """Characters of unchanged text that confirm a placement (contract.md)."""
 
 
-@dataclass(frozen=True)
 class Snapshot:
-    """A window of a document around the caret; offsets are absolute."""
+    """A window of a document around the caret; offsets are absolute, ``length`` is that of the whole document."""
 
-    prefix: str
-    suffix: str
-    caret: int
-    length: int  # of the whole document
+    __slots__ = ("caret", "length", "prefix", "suffix")
+
+    def __init__(self, prefix: str, suffix: str, caret: int, length: int) -> None:
+        self.prefix = prefix
+        self.suffix = suffix
+        self.caret = caret
+        self.length = length
+
+    def same(self, other: Snapshot) -> bool:
+        """Whether both show the same."""
+        return (
+            self.caret == other.caret
+            and self.length == other.length
+            and self.prefix == other.prefix
+            and self.suffix == other.suffix
+        )
 
     @property
     def start(self) -> int:
@@ -30,21 +42,33 @@ class Snapshot:
         return self.prefix + self.suffix
 
 
-@dataclass(frozen=True)
 class States:
     """What is known of a document before and after something changed. Offsets are absolute.
 
     Edits are in old offsets. Behind all that changed, a new offset is the old one plus ``grown``.
     """
 
-    old_start: int
-    old: str
-    old_length: int  # of the whole document
-    old_caret: int | None  # None: not known
-    new_start: int
-    new: str
-    new_length: int
-    new_caret: int
+    __slots__ = ("new", "new_caret", "new_length", "new_start", "old", "old_caret", "old_length", "old_start")
+
+    def __init__(
+        self,
+        old_start: int,
+        old: str,
+        old_length: int,  # of the whole document
+        old_caret: int | None,  # None: not known
+        new_start: int,
+        new: str,
+        new_length: int,
+        new_caret: int,
+    ) -> None:
+        self.old_start = old_start
+        self.old = old
+        self.old_length = old_length
+        self.old_caret = old_caret
+        self.new_start = new_start
+        self.new = new
+        self.new_length = new_length
+        self.new_caret = new_caret
 
     @property
     def grown(self) -> int:

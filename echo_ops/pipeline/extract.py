@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import TypeVar
 
 import pyarrow as pa
@@ -17,12 +18,22 @@ from echo_ops.lake.tables import Lake, Staging
 from echo_ops.pipeline import teaching
 from echo_ops.pipeline.database import database
 from echo_ops.pipeline.manifest import Manifest, add
-from echo_ops.pipeline.spill import BUCKET_EVENTS, Bucket, buckets_for, in_buckets
+from echo_ops.pipeline.spill import BUCKET_EVENTS, buckets_for, in_buckets
 from echo_ops.pipeline.working_memory import kept_memory
 from echo_ops.schema.events import EVENTS
 from echo_ops.settings import Settings
 
 Part = TypeVar("Part")
+Parts = Generator[Part, None, None]
+
+PART_EVENTS = 16_384
+"""Events of a part, about: 50 MB with windows of 2 kB and 1 kB. Three are in memory: read, worked on, staged."""
+
+FEWEST_BUCKETS = 8
+"""Of a part that is spilled after all, e.g. for its large windows."""
+
+MOST_SCANS = 8
+"""Parts that are cut out of one of a day's tables, each by a scan of it: 0.08 times what it costs to send it."""
 
 EXTRACTED = ("lifecycles", "events_profile", "lifecycles_profile")
 """What ``extract`` stages. The events themselves are not kept a second time: their profile says what they were."""
@@ -74,18 +85,30 @@ def plan(day: date, settings: Settings, workers: int = 1) -> Manifest:
         )
     worthwhile = min(workers, counted.events // BUCKET_EVENTS)
     shards = max(-(-counted.events // settings.harvest.shard_events), worthwhile)
+    parts = 1  # of a day in one table: each more would scan the whole day again
+    if counted.ranges > 1:
+        scans = min(-(-counted.events // (counted.ranges * PART_EVENTS)), MOST_SCANS)
+        parts = max(counted.ranges * scans // shards, 1)
     rows = {"requests": counted.requests}
-    return Manifest("plan", day.isoformat(), shards=shards, rows=rows, versions=teaching.resolved(settings))
+    versions = teaching.resolved(settings)
+    return Manifest("plan", day.isoformat(), shards=shards, parts=parts, rows=rows, versions=versions)
 
 
 def extract(
-    day: date, shard: int, shards: int, settings: Settings, versions: Mapping[str, int] | None = None
+    day: date,
+    shard: int,
+    shards: int,
+    settings: Settings,
+    parts: int = 1,
+    versions: Mapping[str, int] | None = None,
 ) -> Manifest:
     """Read a shard's events and reconstruct what became of each request of the day.
 
-    In memory at once is a bucket of the shard's documents; what does not fit is spilled (``pipeline.spill``).
+    While one part is reconstructed, the next one is read, and the one before is staged. A part that does not fit in
+    memory is spilled (``pipeline.spill``).
 
     Args:
+        parts: into how many parts the shard is cut, see ``plan``.
         versions: what ``plan`` resolved for all shards; handed on to ``judge``.
     """
     from echo_ops.events.read import read
@@ -94,34 +117,51 @@ def extract(
     with kept_memory(), ExitStack() as stack:
         url = stack.enter_context(database(settings))
         consent = settings.harvest.consent
-        events = read(url, **asdict(window), shard=shard, shards=shards, consent=consent)
-        stack.enter_context(closing(events))
-        count = buckets_for(settings.harvest.shard_events)
-        buckets = stack.enter_context(in_buckets(events, EVENTS, count, settings.home))
+        streams = read(url, **asdict(window), shard=shard, shards=shards, parts=parts, consent=consent)
+        documents = _documents(streams, settings.harvest.shard_events // parts, settings.home)
         staging = stack.enter_context(Lake(settings.lake_uri).staging(day, shard, EXTRACTED))
-        parts = stack.enter_context(closing(_one_ahead(_reconstructed(buckets, window, settings.harvest.policy))))
-        rows = add(_stage(events, lifecycles, staging) for events, lifecycles in parts)
+        read_ahead = _one_ahead(documents)
+        reconstructed = _one_ahead(_reconstructed(read_ahead, window, settings.harvest.policy))
+        stack.enter_context(closing(reconstructed))
+        rows = add(_stage(events, lifecycles, staging) for events, lifecycles in reconstructed)
     return Manifest(
         "extract", day.isoformat(), shard, shards, rows=rows, versions=dict(versions or {}), hashes=staging.hashes
     )
 
 
-def _one_ahead(parts: Iterator[Part]) -> Generator[Part, None, None]:
+def _documents(streams: Parts[Iterable[pa.RecordBatch]], most_events: int, home: Path) -> Parts[pa.Table]:
+    """All events of some documents, and then of some others.
+
+    Args:
+        streams: one a part.
+        most_events: events of a part, on average, in the largest shard.
+        home: for what does not fit in memory.
+    """
+    buckets = max(buckets_for(most_events), FEWEST_BUCKETS)
+    with closing(streams):
+        for stream in streams:
+            with in_buckets(stream, EVENTS, buckets, home, 3 * PART_EVENTS) as cut:
+                for bucket in cut:
+                    yield bucket.read()
+
+
+def _one_ahead(parts: Parts[Part]) -> Parts[Part]:
     """The same parts; a thread makes the next one meanwhile."""
-    with ThreadPoolExecutor(1) as maker:
+    with closing(parts), ThreadPoolExecutor(1) as maker:
         making = maker.submit(next, parts, None)
         while (part := making.result()) is not None:
             making = maker.submit(next, parts, None)
             yield part
 
 
-def _reconstructed(buckets: Sequence[Bucket], window: Window, policy: str) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """The events of each bucket, read ahead, and their lifecycles."""
+def _reconstructed(parts: Parts[pa.Table], window: Window, policy: str) -> Parts[tuple[pa.Table, pa.Table]]:
+    """The events of each part, and their lifecycles."""
     from echo_ops.lifecycle.reconstruct import reconstruct
 
     received = (window.day_start, window.day_end)
-    for events in _one_ahead(bucket.read() for bucket in buckets):
-        yield events, reconstruct(events, policy=policy, received=received, horizon=window.end)
+    with closing(parts):
+        for events in parts:
+            yield events, reconstruct(events, policy=policy, received=received, horizon=window.end)
 
 
 def _stage(events: pa.Table, lifecycles: pa.Table, staging: Staging) -> dict[str, int]:

@@ -206,7 +206,7 @@ def harvest(day: date, settings: Settings, on_step: Callable[[str, int, int], No
         tell("plan", 0, 1)
         planned = plan(day, settings, workers)
         shards = planned.shards
-        work = partial(extract, day, shards=shards, settings=settings, versions=planned.versions)
+        work = partial(extract, day, shards=shards, settings=settings, parts=planned.parts, versions=planned.versions)
         extracted: list[Manifest] = []
         tell("extract", 0, shards)
         for manifest in side_by_side(work, range(shards), min(workers, shards)):

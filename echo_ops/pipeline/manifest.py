@@ -19,6 +19,7 @@ class Manifest:
     day: str
     shard: int | None = None
     shards: int = 1
+    parts: int = 1  # of a shard, read one after the other
     rows: dict[str, int] = field(default_factory=dict)  # table → rows
     dropped: dict[str, int] = field(default_factory=dict)  # reason → rows
     versions: dict[str, int] = field(default_factory=dict)  # table → Delta version

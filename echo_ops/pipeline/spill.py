@@ -62,7 +62,7 @@ def buckets_for(events: int, size: int = 0) -> int:
 
 @contextmanager
 def in_buckets(
-    batches: Iterable[pa.RecordBatch], schema: pa.Schema, buckets: int, home: Path
+    batches: Iterable[pa.RecordBatch], schema: pa.Schema, buckets: int, home: Path, held_events: int | None = None
 ) -> Iterator[list[Bucket]]:
     """The rows of a stream in at most ``buckets`` buckets; in a single one, in memory, where they fit.
 
@@ -71,13 +71,14 @@ def in_buckets(
         schema: the schema of the batches, and of each bucket.
         buckets: see ``buckets_for``.
         home: folder for the spilled files, in a subfolder of their own; made where it does not exist.
+        held_events: rows that fit in memory, unless they have more than ``BUCKET_BYTES``; None: ``BUCKET_EVENTS``.
 
     Raises:
         UnavailableError: the folder cannot be written, e.g. for want of space.
     """
     stream = iter(batches)
     held: list[pa.RecordBatch] = []
-    if _fits(stream, held):
+    if _fits(stream, held, held_events or BUCKET_EVENTS):
         yield [Bucket(pa.Table.from_batches(held, schema))]
         return
     with _private_folder(home) as folder:
@@ -95,14 +96,14 @@ def in_buckets(
         yield [Bucket(file) for file in files]
 
 
-def _fits(stream: Iterator[pa.RecordBatch], held: list[pa.RecordBatch]) -> bool:
-    """Whether the whole stream fits in one bucket; ``held`` are the batches that were taken from it to know."""
+def _fits(stream: Iterator[pa.RecordBatch], held: list[pa.RecordBatch], held_events: int) -> bool:
+    """Whether the whole stream fits in memory; ``held`` are the batches that were taken from it to know."""
     rows = size = 0
     for batch in stream:
         held.append(batch)
         rows += batch.num_rows
         size += batch.nbytes
-        if rows > BUCKET_EVENTS or size > BUCKET_BYTES:
+        if rows > held_events or size > BUCKET_BYTES:
             return False
     return True
 

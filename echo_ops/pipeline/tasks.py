@@ -31,12 +31,13 @@ def is_over(day: str, now: datetime) -> bool:
 def plan(day: str) -> list[Data]:
     """The shards of a day, one mapped task each, with what is resolved once for all of them."""
     planned = extraction.plan(days.parse(day), load())
-    return [{"shard": shard, "shards": planned.shards, "versions": planned.versions} for shard in range(planned.shards)]
+    cut = {"shards": planned.shards, "parts": planned.parts, "versions": planned.versions}
+    return [{"shard": shard, **cut} for shard in range(planned.shards)]
 
 
-def extract(day: str, shard: int, shards: int, versions: dict[str, int]) -> Data:
+def extract(day: str, shard: int, shards: int, parts: int, versions: dict[str, int]) -> Data:
     """See ``extract.extract``."""
-    return extraction.extract(days.parse(day), shard, shards, load(), versions).to_dict()
+    return extraction.extract(days.parse(day), shard, shards, load(), parts, versions).to_dict()
 
 
 def check(day: str, stage: checks.CheckedStage, before: Iterable[Data]) -> Data:

@@ -14,9 +14,11 @@ import pytest
 
 from echo_ops.errors import EchoError, InputError, QualityError, UnavailableError
 from echo_ops.events.load import load as load_events
+from echo_ops.events.postgres import connect
 from echo_ops.lake.tables import TABLES, Lake, Staging
 from echo_ops.pipeline import extract as steps
 from echo_ops.pipeline import spill
+from echo_ops.pipeline.database import database
 from echo_ops.pipeline.harvest import harvest, published
 from echo_ops.settings import Harvest, Quality, Settings
 from echo_ops.settings import Lake as LakeSection
@@ -105,7 +107,9 @@ def killed_at(method: str, table: str, settings: Settings) -> None:
     harvest(DAY, settings)
 
 
-@pytest.mark.parametrize(("work", "processes"), [("harvest", 2), ("harvest_in_small_buckets", 1)])
+@pytest.mark.parametrize(
+    ("work", "processes"), [("harvest", 2), ("harvest_in_small_buckets", 1), ("harvest_in_ranges", 1)]
+)
 def test_however_a_day_is_worked_on_its_rows_are_the_same(settings: Settings, work: str, processes: int) -> None:
     assert in_a_process(harvest, DAY, settings) == 0
     wanted = contents(settings)
@@ -120,7 +124,20 @@ def test_however_a_day_is_worked_on_its_rows_are_the_same(settings: Settings, wo
 
 def harvest_in_small_buckets(day: date, settings: Settings) -> None:
     """Harvest, with buckets so small that a shard is spilled."""
-    spill.BUCKET_EVENTS = 300
+    spill.BUCKET_EVENTS, steps.PART_EVENTS = 300, 100
+    harvest(day, settings)
+
+
+def harvest_in_ranges(day: date, settings: Settings) -> None:
+    """Harvest after the day's table was cut into ranges, each of which is read in several parts."""
+    steps.PART_EVENTS = 100
+    with database(settings) as url, connect(url) as connection, connection.cursor() as cursor:
+        of_day = f"completion_events_{day:%Y%m%d}"
+        cursor.execute(f"CREATE TEMPORARY TABLE kept AS SELECT * FROM echo.{of_day}")
+        cursor.execute("SELECT echo.drop_partition(%s), set_config('echo.events_claimed', 'on', true)", (day,))
+        cursor.execute("SELECT echo.make_partition(%s, 4)", (day,))
+        cursor.execute("INSERT INTO echo.completion_events SELECT * FROM kept")
+    assert steps.plan(day, settings).parts > 1
     harvest(day, settings)
 
 

@@ -24,7 +24,7 @@ from echo_ops.errors import InputError, UnavailableError
 from echo_ops.events import load as loading
 from echo_ops.events.load import Counts, load
 from echo_ops.events.migrate import current, migrate
-from echo_ops.events.read import count, days, read
+from echo_ops.events.read import Counted, count, days, read
 from echo_ops.schema.events import EVENTS
 
 SPACE = UUID("0194ce5e-7a5b-7cc3-98c4-dc0c0c07398f")
@@ -73,9 +73,14 @@ def _run(url: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
+def _parts(url: str, shard: int = 0, shards: int = 1, parts: int = 1, **chosen: Any) -> list[pa.Table]:
+    streams = read(url, **{**WINDOW, **chosen}, shard=shard, shards=shards, parts=parts)
+    order = [("document_id", "ascending"), ("seq", "ascending")]
+    return [pa.Table.from_batches(batches, EVENTS).sort_by(order) for batches in streams]
+
+
 def _shard(url: str, shard: int, shards: int) -> pa.Table:
-    batches = read(url, **WINDOW, shard=shard, shards=shards)
-    return pa.Table.from_batches(batches, EVENTS).sort_by([("document_id", "ascending"), ("seq", "ascending")])
+    return _parts(url, shard, shards)[0]
 
 
 def _all(url: str) -> pa.Table:
@@ -90,12 +95,14 @@ def test_what_comes_out_is_what_went_in(database_url: str, tmp_path: Path) -> No
             model_version="m", caret=None, document_length=9, edits=None, cause="typing", proposal="x\n",
             replace_start=0, replace_end=2,
         ),
+        _event("a", 6, prefix="of a change", suffix="", edits=None),
+        _event("a", 7, "rejected", prefix="of an answer", suffix="nobody looks at it", edits=None),
     ]  # fmt: skip
     counts = load(database_url, [_file(tmp_path / "a.parquet", rows)])
-    assert counts == Counts(read=6, loaded=6, repeated=0, rejected={}, days=(DAY.date(),))
+    assert counts == Counts(read=8, loaded=8, repeated=0, rejected={}, days=(DAY.date(),))
     table = _all(database_url)
     assert table.schema == EVENTS
-    assert table.to_pylist() == rows
+    assert table.to_pylist() == [*rows[:-1], {**rows[-1], "prefix": None, "suffix": None}]
 
 
 def test_events_of_who_withdrew_are_not_read(database_url: str, tmp_path: Path) -> None:
@@ -103,9 +110,7 @@ def test_events_of_who_withdrew_are_not_read(database_url: str, tmp_path: Path) 
     load(database_url, [_file(tmp_path / "a.parquet", rows)])
 
     def users(**chosen: Any) -> set[str]:
-        return set(
-            pa.Table.from_batches(read(database_url, **WINDOW, shard=0, shards=1, **chosen))["user_id"].to_pylist()
-        )
+        return set(_parts(database_url, **chosen)[0]["user_id"].to_pylist())
 
     assert users() == {"a", "b", "c"}
     for user, consented, hour in (("a", True, 1), ("a", False, 2), ("b", False, 1), ("b", True, 2)):
@@ -291,6 +296,8 @@ def test_which_events_belong_to_a_day(database_url: str, tmp_path: Path) -> None
     [
         ({"shard": 2, "shards": 2}, "shard 2 of 2"),
         ({"shard": 0, "shards": 0}, "shard 0 of 0"),
+        ({"parts": 0}, "in 0 parts each"),
+        ({"shards": 2, "parts": 40_000}, "1 to 65536 parts in all"),
         ({"start": datetime(2026, 11, 20)}, "start has no time zone"),
         ({"end": DAY}, "does not hold the day"),
     ],
@@ -319,6 +326,61 @@ def test_writers_never_wait_for_a_partition(database_url: str, tmp_path: Path) -
     assert _run(database_url, "SELECT echo.drop_partition(%s)", DAY.date()) == [(True,)]
     assert _run(database_url, "SELECT echo.drop_partition(%s)", DAY.date()) == [(False,)]
     assert _run(database_url, where) == moved[1:]
+
+
+def test_a_day_cut_into_ranges_holds_a_document_in_one_of_them(database_url: str, tmp_path: Path) -> None:
+    early = _document("early")
+    columns = ", ".join(EVENTS.names)
+    _run(
+        database_url,
+        f"INSERT INTO echo.completion_events ({columns}) "
+        f"SELECT {columns} FROM json_populate_recordset(NULL::echo.completion_events, %s)",
+        json.dumps([{**row, "edits": json.loads(row["edits"] or "null")} for row in early], default=str),
+    )
+    assert _run(database_url, "SELECT echo.make_partition(%s, 8)", DAY.date()) == [(True,)]
+    names = [f"document {number}" for number in range(60)]
+    load(database_url, [_file(tmp_path / "a.parquet", [row for name in names for row in _document(name)])])
+    assert count(database_url, **WINDOW) == Counted(events=305, requests=122, ranges=8)
+    where = "SELECT count(*), count(DISTINCT table_), count(DISTINCT document_id || table_) FROM (SELECT document_id, "
+    where += "tableoid::regclass::text AS table_ FROM echo.completion_events) AS found"
+    assert _run(database_url, where) == [(305, 8, 61)]
+    whole = _all(database_url)
+    assert whole.num_rows == 305
+    for shards, parts in ((1, 8), (3, 5)):
+        found = [part for shard in range(shards) for part in _parts(database_url, shard, shards, parts)]
+        assert len(found) == shards * parts
+        assert sum(len(set(part["document_id"].to_pylist())) for part in found) == 61
+        order = [("document_id", "ascending"), ("seq", "ascending")]
+        assert pa.concat_tables(found).sort_by(order).equals(whole)
+    assert _run(database_url, "SELECT echo.drop_partition(%s)", DAY.date()) == [(True,)]
+    left = "SELECT relname FROM pg_class WHERE relname LIKE 'completion_events_2%%'"
+    assert (count(database_url, **WINDOW).events, _run(database_url, left)) == (0, [])
+
+
+@pytest.mark.parametrize("ranges", [0, 3, 2048])
+def test_ranges_that_do_not_divide_the_buckets_are_refused(database_url: str, ranges: int) -> None:
+    with pytest.raises(psycopg2.errors.RaiseException, match=f"into {ranges} ranges; wanted is a power of two"):
+        _run(database_url, "SELECT echo.make_partition(%s, %s)", DAY.date(), ranges)
+
+
+def test_a_day_is_cut_as_the_days_before_it_were_large(database_url: str) -> None:
+    assert _run(database_url, "SELECT echo.make_partition(%s)", DAY.date()) == [(True,)]
+    _run(
+        database_url,
+        "INSERT INTO echo.completion_events"
+        " (event_id, kind, occurred_at, received_at, user_id, session_id, document_id, seq, prefix, offset_unit)"
+        " SELECT gen_random_uuid(), 'opened', %s, %s, 'u', 's', 'd', n,"
+        " (SELECT string_agg(md5(n || '/' || m), '') FROM generate_series(1, 200) AS m), 'utf-8'"
+        " FROM generate_series(1, 6000) AS n",
+        DAY,
+        DAY,
+    )
+    ranges = [(f"2026-{month}-{day:02}", wanted) for month, day, wanted in ((11, 21, 2), (12, 4, 2), (12, 5, 1))]
+    for day, wanted in ranges:
+        assert _run(database_url, "SELECT echo.ranges_for(%s)", day) == [(wanted,)]
+    assert _run(database_url, "SELECT echo.make_partition('2026-11-21')") == [(True,)]
+    window = {name: time + timedelta(days=1) for name, time in WINDOW.items()}
+    assert count(database_url, **window).ranges == 2
 
 
 def test_a_partition_is_made_while_another_day_is_written_and_read(database_url: str, tmp_path: Path) -> None:
@@ -449,8 +511,7 @@ def test_real_sessions_come_back_whole(database_url: str) -> None:
         requested = set(table.filter(pa.compute.equal(table["kind"], "requested"))["document_id"].to_pylist())
         order = [("document_id", "ascending"), ("seq", "ascending"), ("event_id", "ascending")]
         wanted = table.filter(pa.compute.is_in(table["document_id"], pa.array(list(requested)))).sort_by(order)
-        batches = read(database_url, **window, shard=0, shards=1)
-        found = pa.Table.from_batches(batches, EVENTS).sort_by(order)
+        found = _parts(database_url, **window)[0].sort_by(order)
         for name in EVENTS.names:
             if name == "edits":
                 loads = [[value and json.loads(value) for value in t[name].to_pylist()] for t in (found, wanted)]
