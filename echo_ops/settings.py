@@ -275,6 +275,12 @@ class Training(Section):
     """How the model learns."""
 
     window_days: int = Field(7, ge=1, description="days whose lessons are learned")
+    held_out_days: int = Field(
+        0,
+        ge=0,
+        description="newest days that are not learned from yet, and alone compared on; 0: those of the window are, and "
+        "every lesson serves a night sooner",
+    )
     half_life_days: float | None = Field(
         None,
         gt=0,
@@ -325,7 +331,12 @@ class Training(Section):
         "evaluation and in a student's scores: for small models, where the server heals tokens too",
     )
     seed: int = Field(0, description="seed of shuffling and initialisation")
-    evaluation_rows: int = Field(400, ge=1, description="held-out requests per evaluation at most, chosen by hash")
+    evaluation_rows: int = Field(
+        400,
+        ge=1,
+        description="held-out requests per evaluation at most, chosen by hash; of users never learned from where they "
+        "made as many",
+    )
     max_new_tokens: int = Field(
         48, ge=1, description="tokens generated per held-out request, and kept free beside every context"
     )
@@ -333,6 +344,15 @@ class Training(Section):
     threads: int | None = Field(
         None, ge=1, description="CPU threads of a training or an evaluation; unset: OMP_NUM_THREADS, else all cores"
     )
+
+    @model_validator(mode="after")
+    def _must_learn_some_day(self) -> Training:
+        if self.held_out_days >= self.window_days:
+            raise ValueError(
+                f"{self.held_out_days} held out of {self.window_days} days leave none to learn; lower "
+                "ECHO_TRAINING_HELD_OUT_DAYS, or raise ECHO_TRAINING_WINDOW_DAYS"
+            )
+        return self
 
 
 class EvaluationServer(ModelServer):

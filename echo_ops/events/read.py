@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 BUCKETS = 65536
 """Values of ``echo.document_bucket``; a shard is a range of them, and so is each of its parts."""
 
+BATCH_BYTES = 1 << 26
+"""Of a batch, about. A part of a day is mostly one batch, and need not be put together."""
+
 Batches = Iterator[pa.RecordBatch]
 
 
@@ -75,8 +78,8 @@ def read(
     Users who withdrew by now are left out, and with ``consent`` "opt_in" those who never consented (``echo.consents``).
 
     Returns:
-        One stream a part, to be read before the next one is asked for: batches of some thousand rows (16 MB) in
-        ``EVENTS``. What goes wrong is raised there.
+        One stream a part, to be read before the next one is asked for: batches of about ``BATCH_BYTES`` in ``EVENTS``.
+        What goes wrong is raised there.
 
     Raises:
         InputError: the window, the shard or the parts make no sense; or as ``postgres.connect``.
@@ -93,7 +96,7 @@ def read(
 
 
 def _parts(url: str, parts: Sequence[Mapping[str, Any]]) -> Generator[Batches, None, None]:
-    from adbc_driver_postgresql import dbapi
+    from adbc_driver_postgresql import StatementOptions, dbapi
 
     # COPY takes no parameters, and without COPY the driver holds the whole result twice. So psycopg2 binds the values,
     # on its side as it always does; constants also let the planner leave out the tables of other days and documents.
@@ -101,6 +104,7 @@ def _parts(url: str, parts: Sequence[Mapping[str, Any]]) -> Generator[Batches, N
         queries = [cursor.mogrify(statement("events_read"), values).decode() for values in parts]
     # Each query is a transaction of its own: whoever drops a day need not wait for the whole harvest.
     with translated(url), dbapi.connect(dsn(url), autocommit=True) as stream, stream.cursor() as cursor:
+        cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)})
         for query in queries:
             cursor.execute(query)
             yield _batches(url, cursor)

@@ -25,6 +25,9 @@ from echo_ops.pipeline.night_folder import folder_of, holds, put
 from echo_ops.schema.examples import EXAMPLES
 from echo_ops.settings import Settings
 
+ENOUGH_STRANGERS = 30
+"""Users nobody learned from: with fewer, an interval over users is wide, and a single one may be most of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Assembled:
@@ -41,6 +44,8 @@ class Assembled:
     static_rows: int = 0
     static_hash: str | None = None  # of the static set, whole
     left_out: dict[str, int] = field(default_factory=dict)  # reason → lessons that another day makes superfluous
+    evaluation_days: tuple[str, ...] = ()
+    strangers_only: bool = False  # no lesson of a user who is evaluated on was ever learned
 
 
 def assemble(day: date, settings: Settings) -> Assembled:
@@ -60,20 +65,27 @@ def assemble(day: date, settings: Settings) -> Assembled:
     lake = Lake(settings.lake_uri)
     published = [one for one in lake.days() if one <= day]
     first = day - timedelta(days=settings.training.window_days - 1)
-    window, older = [one for one in published if one >= first], [one for one in published if one < first]
-    if not window:
-        raise InputError(f"no day from {first} to {day} is published in the lake; run echo-ops harvest --day DAY first")
+    last = day - timedelta(days=settings.training.held_out_days)
+    older, window = [one for one in published if one < first], [one for one in published if first <= one <= last]
+    evaluated = [one for one in published if one > last] if last < day else window
+    for days, begin, end in ((window, first, last), (evaluated, last + timedelta(days=1), day)):
+        if not days:
+            raise InputError(
+                f"no day from {begin} to {end} is published in the lake; run echo-ops harvest --day DAY first"
+            )
     versions = lake.versions()
     fresh = _keys(lake, window, "train", versions)
     mixed = mix(fresh, _keys(lake, older, "train", versions), settings.training.replay_share, settings.training.seed)
-    all_held_out = _keys(lake, window, "evaluation", versions)
-    repeats = left_out(lake, window + older, mixed, all_held_out, versions, settings.curation)
+    all_held_out = _keys(lake, evaluated, "evaluation", versions)
+    of_days = sorted({*older, *window, *evaluated})
+    repeats = left_out(lake, of_days, mixed, all_held_out, versions, settings.curation)
     fresh, mixed = without(fresh, repeats), without(mixed, repeats)
-    held_out = choose(all_held_out, settings.training.evaluation_rows)
+    strangers = _strangers(lake, published, evaluated, versions, settings.training.evaluation_rows)
+    held_out = choose(all_held_out if strangers is None else strangers, settings.training.evaluation_rows)
     for rows, what in ((fresh, "lessons to learn"), (held_out, "held-out lessons to compare on")):
         if rows.num_rows == 0:
             raise InputError(
-                f"the days {window[0]} to {window[-1]} hold 0 {what}, at least 1 is needed; harvest more days, or see "
+                f"the days {window[0]} to {day} hold 0 {what}, at least 1 is needed; harvest more days, or see "
                 "in the table `dropped` why their requests became none"
             )
     night = folder_of(settings, day)
@@ -91,9 +103,11 @@ def assemble(day: date, settings: Settings) -> Assembled:
         train_hash=_write(
             folder / "train.parquet", lake, window + older, "train", mixed, versions, _decay(settings, day)
         ),
-        evaluation_hash=_write(folder / "evaluation.parquet", lake, window, "evaluation", held_out, versions),
+        evaluation_hash=_write(folder / "evaluation.parquet", lake, evaluated, "evaluation", held_out, versions),
         **static,
         left_out=dict(Counter(sorted(reason.code for reason in repeats.values()))),
+        evaluation_days=tuple(one.isoformat() for one in evaluated),
+        strangers_only=strangers is not None,
     )
     put(folder / "assembled.json", assembled)
     if (night / "trained.json").exists() or not holds(night / "assembled.json", assembled):
@@ -108,6 +122,24 @@ def _keys(lake: Lake, days: list[date], split: str, versions: dict[str, int]) ->
     """The requests of lessons, without their texts: enough to choose by."""
     batches = lake.read("examples", days, ["request_id"], versions.get("examples"), {"split": split}) if days else ()
     return pa.Table.from_batches(batches, schema=pa.schema([EXAMPLES.field("request_id")]))
+
+
+def _strangers(
+    lake: Lake, published: list[date], evaluated: list[date], versions: dict[str, int], enough: int
+) -> pa.Table | None:
+    """The held-out requests of users of whom no day has a lesson; None where there are too few to compare on."""
+    version = versions.get("examples")
+    learned: set[str] = set()
+    for batch in lake.read("examples", published, ["user_id"], version, {"split": "train"}):
+        learned.update(batch["user_id"].unique().to_pylist())
+    rows = lake.read("examples", evaluated, ["request_id", "user_id"], version, {"split": "evaluation"})
+    known = pa.array(sorted(learned), pa.string())
+    theirs = [batch.filter(pc.invert(pc.is_in(batch["user_id"], value_set=known))) for batch in rows]
+    wanted = pa.schema([EXAMPLES.field("request_id"), EXAMPLES.field("user_id")])
+    found = pa.Table.from_batches([batch.cast(wanted) for batch in theirs], schema=wanted)
+    if found.num_rows < enough or pc.count_distinct(found["user_id"]).as_py() < ENOUGH_STRANGERS:
+        return None
+    return found
 
 
 def _decay(settings: Settings, day: date) -> Callable[[date], float]:

@@ -8,8 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
 from echo_ops.curation import curate
+from echo_ops.errors import InputError
 from echo_ops.lake.tables import Lake, batches_of
 from echo_ops.pipeline.assemble import assemble
 from echo_ops.schema.days import DAYS
@@ -105,6 +107,38 @@ def test_replayed_days_count_too(settings: Settings) -> None:
     train, _, left_out = learned(settings, late)
     assert train == sorted(row["request_id"] for row in rows)
     assert sum(left_out.values()) >= 1
+
+
+def test_the_newest_days_may_be_held_out_and_are_then_alone_compared_on(settings: Settings) -> None:
+    second = FIRST + timedelta(days=1)
+    for day, texts in ((FIRST, ("alpha", "beta", "gamma")), (second, ("gamma", "delta", "eps"))):
+        names = [f"{day:%d} {text}" for text in texts]
+        repositories = (LEARNED, HELD_OUT, LEARNED)
+        rows = zip(names, repositories, texts, strict=True)
+        publish(settings, day, [lifecycle(day, name, repository, text) for name, repository, text in rows])
+    both = (["19 alpha", "19 gamma", "20 eps", "20 gamma"], ["19 beta", "20 delta"])
+    assert learned(settings, second)[:2] == (both[0][:1] + both[0][2:], both[1])  # of equal lessons the newest
+    later = settings.model_copy(update={"training": Training(held_out_days=1)})
+    assert learned(later, second)[:2] == (both[0][:2], both[1][1:])
+    with pytest.raises(InputError, match="no day from 2026-11-21 to 2026-11-21 is published"):
+        assemble(second + timedelta(days=1), later)  # the day itself is held out, and missing
+    with pytest.raises(ValidationError, match="2 held out of 2 days"):
+        Training(held_out_days=2, window_days=2)
+
+
+def test_strangers_are_compared_on_where_they_are_enough(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("echo_ops.pipeline.assemble.ENOUGH_STRANGERS", 2)
+    early = FIRST - timedelta(days=40)  # what was learned long ago counts too
+    publish(settings, early, [{**lifecycle(early, "old", LEARNED, "zeta"), "user_id": "long ago"}])
+    rows = [lifecycle(FIRST, "lesson", LEARNED, "alpha")]
+    for user, text in (("u", "beta"), ("long ago", "gamma"), ("new", "delta"), ("newer", "eps")):
+        rows.append({**lifecycle(FIRST, f"of {user}", HELD_OUT, text), "user_id": user})
+    publish(settings, FIRST, rows)
+    everybody = ["of long ago", "of new", "of newer", "of u"]
+    for wanted, expected in ((2, ["of new", "of newer"]), (4, everybody)):
+        asked = settings.model_copy(update={"training": Training(evaluation_rows=wanted, replay_share=0)})
+        assert sorted(learned(asked, FIRST)[1]) == expected
+        assert assemble(FIRST, asked).strangers_only == (expected != everybody)
 
 
 def test_days_without_scores_are_learned_as_they_are(settings: Settings) -> None:
