@@ -20,7 +20,7 @@ SHOWING = pa.array(["opened", "changed", "requested"])
 
 WINDOWS = ("prefix", "suffix")
 
-PORTION = 16_384
+PORTION = 4096
 """Events of which the text is in Python's memory at once, unless one document has more."""
 
 _Codes = npt.NDArray[np.int64]
@@ -53,10 +53,10 @@ class Portion:
 def portions(events: pa.Table) -> Iterator[Portion]:
     """The documents of a table, some thousand events at a time, independent of the order that the events came in.
 
-    Only a portion's text is in Python's memory. A document is always in one portion; a table that is one portion stays
-    as it is, for bringing its windows into order costs twice what reading them does. A repeat is the same event told
-    twice: whichever was received first stands for it. Where two sessions count their own ``seq`` in one document, each
-    is read alone.
+    Only a portion's text is copied and in Python's memory: for a whole table of windows, making room for it costs more
+    than all that is done with it. A document is always in one portion. A repeat is the same event told twice:
+    whichever was received first stands for it. Where two sessions count their own ``seq`` in one document, each is
+    read alone.
     """
     if not events.num_rows:
         return
@@ -65,11 +65,9 @@ def portions(events: pa.Table) -> Iterator[Portion]:
     order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]).to_numpy()
     document, session, user, seq = document[order], session[order], user[order], events["seq"].to_numpy()[order]
     unseen = pc.invert(pc.is_in(events["kind"], SHOWING)).to_numpy()[order]
-    whole = len(order) <= PORTION
-    place = order if whole else np.arange(len(order))
 
     same = document[1:] == document[:-1]
-    repeated = np.append(False, same & (seq[1:] == seq[:-1]))
+    repeated = [False, *(same & (seq[1:] == seq[:-1])).tolist()]
     sessions = set(document[1:][same & (session[1:] != session[:-1])].tolist())
     users = set(document[1:][same & (user[1:] != user[:-1])].tolist())
     units = set(document[pc.not_equal(events["offset_unit"], CODE_POINT).to_numpy()[order]].tolist())
@@ -84,12 +82,12 @@ def portions(events: pa.Table) -> Iterator[Portion]:
             for one in np.unique(session[start:stop]):
                 mine = np.flatnonzero(session[start:stop] == one) + start
                 mine = mine[np.append(True, seq[mine][1:] != seq[mine][:-1])]
-                found.append(DocumentRows((place[mine] - first).tolist(), several, converted))
+                found.append(DocumentRows((mine - first).tolist(), several, converted))
         else:
-            rows = place[start:stop][~repeated[start:stop]] - first
-            found.append(DocumentRows(rows.tolist(), several, converted))
-        if stop == len(document) or (stop - first >= PORTION and not whole):
-            yield Portion(events if whole else _taken(events, order[first:stop], unseen[first:stop]), found)
+            rows = [row - first for row in range(start, stop) if not repeated[row]]
+            found.append(DocumentRows(rows, several, converted))
+        if stop - first >= PORTION or stop == len(document):
+            yield Portion(_taken(events, order[first:stop], unseen[first:stop]), found)
             first, found = stop, []
 
 
