@@ -62,9 +62,7 @@ class Harvest(Section):
         60.0, ge=0, le=1440, description="minutes before midnight whose events are read, for what arrived out of order"
     )
     shard_events: int = Field(
-        1_000_000,
-        ge=1,
-        description="events per shard at most, on average; each shard is one task, and one scan of the day's table",
+        1_000_000, ge=1, description="events per shard at most, on average; each shard is one task"
     )
     processes: int | None = Field(
         None, ge=1, description="processes of `echo-ops harvest` and `echo-ops reconstruct`; unset: one per CPU"

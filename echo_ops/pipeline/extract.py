@@ -141,8 +141,8 @@ def _documents(streams: Parts[Iterable[pa.RecordBatch]], most_events: int, home:
     with closing(streams):
         for stream in streams:
             with in_buckets(stream, EVENTS, buckets, home, 3 * PART_EVENTS) as cut:
-                for bucket in cut:
-                    yield bucket.read()
+                while cut:
+                    yield cut.pop(0).read()
 
 
 def _one_ahead(parts: Parts[Part]) -> Parts[Part]:

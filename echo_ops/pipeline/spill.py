@@ -79,7 +79,9 @@ def in_buckets(
     stream = iter(batches)
     held: list[pa.RecordBatch] = []
     if _fits(stream, held, held_events or BUCKET_EVENTS):
-        yield [Bucket(pa.Table.from_batches(held, schema))]
+        whole = [Bucket(pa.Table.from_batches(held, schema))]
+        held.clear()  # who takes the bucket out of the list has the only copy
+        yield whole
         return
     with _private_folder(home) as folder:
         files = [folder / f"{number:05d}.arrow" for number in range(buckets)]
