@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -115,7 +116,8 @@ def main() -> None:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """A Postgres of our own, gone afterwards."""
+    """A Postgres of our own, gone afterwards, also when we are told to end."""
+    signal.signal(signal.SIGTERM, lambda _signal, _frame: sys.exit(143))
     home = Path(tempfile.mkdtemp(prefix="echo-ops-benchmark-", dir="/var/tmp"))
     home.chmod(0o711)  # the account that Postgres runs as must get through
     try:
