@@ -215,7 +215,7 @@ def fill(url: str, changes: Changes, events: int) -> int:
 
 
 def ranges(events: int) -> int:
-    """What echo.ranges_for gives once such a day lies behind: ranges of some 16,000 events, a power of two of them."""
+    """Into how many ranges a day of so many events with windows is cut; ``echo.ranges_for`` goes by their bytes."""
     return min(32, 1 << (max(events // 16_384, 1) - 1).bit_length())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -18,13 +19,6 @@ import psutil
 
 SAMPLES = 20
 """Looks at the memory a second."""
-
-COLUMNS = (
-    "event_id::text, kind, occurred_at, received_at, user_id, session_id, document_id, seq, version, request_id::text, "
-    "language, repository, path, model_version, caret::bigint, document_length::bigint, prefix, suffix, edits::text, "
-    "cause, proposal, replace_start::bigint, replace_end::bigint, offset_unit"
-)
-"""Those of ``EVENTS``. A harvest asks for the windows of some kinds of events alone; the limit is all of them."""
 
 RECONSTRUCTED = 120_000
 """Events that are reconstructed when that is measured alone."""
@@ -73,8 +67,13 @@ def limit(url: str) -> tuple[float, int]:
     import psycopg2
     from day import window
 
+    from echo_ops.sql import statement
+
+    columns = statement("events_read").partition("SELECT ")[2].partition("FROM ")[0]
+    # A harvest asks for the windows of some kinds of events alone; the limit is all of them.
+    columns = re.sub(r"CASE .*? THEN (\w+) END AS \1", r"\1", columns)
     query = (
-        f"SELECT {COLUMNS} FROM echo.completion_events "
+        f"SELECT {columns} FROM echo.completion_events "
         f"WHERE received_at >= '{window().start}' AND received_at < '{window().end}'"
     )
     psql = shutil.which("psql")

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from echo_ops.errors import InputError
 from echo_ops.events.postgres import connect, dsn, translated
-from echo_ops.schema.events import EVENTS
+from echo_ops.schema.events import EVENTS, SHOWING
 from echo_ops.settings import Consent
 from echo_ops.sql import statement
 
@@ -90,7 +90,7 @@ def read(
             f"shard {shard} of {shards}, in {parts} parts each: wanted is 0 <= shard < shards and 1 to {BUCKETS} parts "
             "in all"
         )
-    window = {**_window(start, end, day_start, day_end), "opt_in": consent == "opt_in"}
+    window = {**_window(start, end, day_start, day_end), "opt_in": consent == "opt_in", "showing": list(SHOWING)}
     bounds = [(shard * parts + number) * BUCKETS // (shards * parts) for number in range(parts + 1)]
     return _parts(url, [{**window, "first_bucket": first, "past_bucket": past} for first, past in pairwise(bounds)])
 

@@ -14,9 +14,7 @@ import pyarrow.compute as pc
 
 from echo_ops.lifecycle.edits import parse_all
 from echo_ops.lifecycle.rows import CODE_POINT, Columns, DocumentRows
-
-SHOWING = pa.array(["opened", "changed", "requested"])
-"""Kinds of events whose windows are looked at; those of others are not copied."""
+from echo_ops.schema.events import SHOWING
 
 WINDOWS = ("prefix", "suffix")
 
@@ -64,7 +62,7 @@ def portions(events: pa.Table) -> Iterator[Portion]:
     keys = pa.table({"document": document, **{name: events[name] for name in ("seq", "received_at", "event_id")}})
     order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]).to_numpy()
     document, session, user, seq = document[order], session[order], user[order], events["seq"].to_numpy()[order]
-    unseen = pc.invert(pc.is_in(events["kind"], SHOWING)).to_numpy()[order]
+    unseen = pc.invert(pc.is_in(events["kind"], pa.array(SHOWING))).to_numpy()[order]
 
     same = document[1:] == document[:-1]
     repeated = [False, *(same & (seq[1:] == seq[:-1])).tolist()]

@@ -25,6 +25,8 @@ from echo_ops.pipeline.night_folder import folder_of, holds, put
 from echo_ops.schema.examples import EXAMPLES
 from echo_ops.settings import Settings
 
+KEYS = pa.schema([EXAMPLES.field("request_id"), EXAMPLES.field("user_id")])
+
 ENOUGH_STRANGERS = 30
 """Users nobody learned from: with fewer, an interval over users is wide, and a single one may be most of it."""
 
@@ -67,20 +69,21 @@ def assemble(day: date, settings: Settings) -> Assembled:
     first = day - timedelta(days=settings.training.window_days - 1)
     last = day - timedelta(days=settings.training.held_out_days)
     older, window = [one for one in published if one < first], [one for one in published if first <= one <= last]
-    evaluated = [one for one in published if one > last] if last < day else window
+    later = [one for one in published if one > last]
+    evaluated = later if last < day else window
     for days, begin, end in ((window, first, last), (evaluated, last + timedelta(days=1), day)):
         if not days:
             raise InputError(
                 f"no day from {begin} to {end} is published in the lake; run echo-ops harvest --day DAY first"
             )
     versions = lake.versions()
-    fresh = _keys(lake, window, "train", versions)
-    mixed = mix(fresh, _keys(lake, older, "train", versions), settings.training.replay_share, settings.training.seed)
+    fresh, past, future = (_keys(lake, days, "train", versions) for days in (window, older, later))
+    mixed = mix(fresh, past, settings.training.replay_share, settings.training.seed)
     all_held_out = _keys(lake, evaluated, "evaluation", versions)
     of_days = sorted({*older, *window, *evaluated})
     repeats = left_out(lake, of_days, mixed, all_held_out, versions, settings.curation)
+    strangers = _strangers(all_held_out, pa.concat_tables([fresh, past, future]), settings.training.evaluation_rows)
     fresh, mixed = without(fresh, repeats), without(mixed, repeats)
-    strangers = _strangers(lake, published, evaluated, versions, settings.training.evaluation_rows)
     held_out = choose(all_held_out if strangers is None else strangers, settings.training.evaluation_rows)
     for rows, what in ((fresh, "lessons to learn"), (held_out, "held-out lessons to compare on")):
         if rows.num_rows == 0:
@@ -119,27 +122,16 @@ def assemble(day: date, settings: Settings) -> Assembled:
 
 
 def _keys(lake: Lake, days: list[date], split: str, versions: dict[str, int]) -> pa.Table:
-    """The requests of lessons, without their texts: enough to choose by."""
-    batches = lake.read("examples", days, ["request_id"], versions.get("examples"), {"split": split}) if days else ()
-    return pa.Table.from_batches(batches, schema=pa.schema([EXAMPLES.field("request_id")]))
+    """The requests of lessons and their users, without texts: enough to choose by."""
+    batches = lake.read("examples", days, KEYS.names, versions.get("examples"), {"split": split}) if days else ()
+    return pa.Table.from_batches(batches, schema=KEYS)
 
 
-def _strangers(
-    lake: Lake, published: list[date], evaluated: list[date], versions: dict[str, int], enough: int
-) -> pa.Table | None:
-    """The held-out requests of users of whom no day has a lesson; None where there are too few to compare on."""
-    version = versions.get("examples")
-    learned: set[str] = set()
-    for batch in lake.read("examples", published, ["user_id"], version, {"split": "train"}):
-        learned.update(batch["user_id"].unique().to_pylist())
-    rows = lake.read("examples", evaluated, ["request_id", "user_id"], version, {"split": "evaluation"})
-    known = pa.array(sorted(learned), pa.string())
-    theirs = [batch.filter(pc.invert(pc.is_in(batch["user_id"], value_set=known))) for batch in rows]
-    wanted = pa.schema([EXAMPLES.field("request_id"), EXAMPLES.field("user_id")])
-    found = pa.Table.from_batches([batch.cast(wanted) for batch in theirs], schema=wanted)
-    if found.num_rows < enough or pc.count_distinct(found["user_id"]).as_py() < ENOUGH_STRANGERS:
-        return None
-    return found
+def _strangers(held_out: pa.Table, lessons: pa.Table, enough: int) -> pa.Table | None:
+    """The held-out requests of users who have no lesson on any day; None where there are too few to compare on."""
+    found = held_out.filter(pc.invert(pc.is_in(held_out["user_id"], value_set=pc.unique(lessons["user_id"]))))
+    users = pc.count_distinct(found["user_id"]).as_py()
+    return found if found.num_rows >= enough and users >= ENOUGH_STRANGERS else None
 
 
 def _decay(settings: Settings, day: date) -> Callable[[date], float]:

@@ -20,6 +20,9 @@ Kind = Literal[
 ]
 KINDS: tuple[str, ...] = get_args(Kind)
 
+SHOWING = ("opened", "changed", "requested")
+"""Kinds of events whose windows are looked at; those of others are neither read nor copied."""
+
 OffsetUnit = Literal["code-point", "utf-16", "utf-8"]
 OFFSET_UNITS: tuple[str, ...] = get_args(OffsetUnit)
 

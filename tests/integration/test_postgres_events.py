@@ -29,6 +29,7 @@ from echo_ops.schema.events import EVENTS
 
 SPACE = UUID("0194ce5e-7a5b-7cc3-98c4-dc0c0c07398f")
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
+ORDER = [("document_id", "ascending"), ("seq", "ascending")]
 WINDOW = {
     "start": DAY - timedelta(hours=1),
     "day_start": DAY,
@@ -75,8 +76,7 @@ def _run(url: str, statement: str, *values: Any) -> list[tuple[Any, ...]]:
 
 def _parts(url: str, shard: int = 0, shards: int = 1, parts: int = 1, **chosen: Any) -> list[pa.Table]:
     streams = read(url, **{**WINDOW, **chosen}, shard=shard, shards=shards, parts=parts)
-    order = [("document_id", "ascending"), ("seq", "ascending")]
-    return [pa.Table.from_batches(batches, EVENTS).sort_by(order) for batches in streams]
+    return [pa.Table.from_batches(batches, EVENTS).sort_by(ORDER) for batches in streams]
 
 
 def _shard(url: str, shard: int, shards: int) -> pa.Table:
@@ -350,8 +350,7 @@ def test_a_day_cut_into_ranges_holds_a_document_in_one_of_them(database_url: str
         found = [part for shard in range(shards) for part in _parts(database_url, shard, shards, parts)]
         assert len(found) == shards * parts
         assert sum(len(set(part["document_id"].to_pylist())) for part in found) == 61
-        order = [("document_id", "ascending"), ("seq", "ascending")]
-        assert pa.concat_tables(found).sort_by(order).equals(whole)
+        assert pa.concat_tables(found).sort_by(ORDER).equals(whole)
     assert _run(database_url, "SELECT echo.drop_partition(%s)", DAY.date()) == [(True,)]
     left = "SELECT relname FROM pg_class WHERE relname LIKE 'completion_events_2%%'"
     assert (count(database_url, **WINDOW).events, _run(database_url, left)) == (0, [])
