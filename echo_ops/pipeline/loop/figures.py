@@ -90,7 +90,8 @@ def tables(summary: Mapping[str, Any]) -> list[Table]:
     from rich.table import Table
 
     arms = summary["arms"]
-    by_day = Table(title="Acceptance by programmers whose files and corrections no model has seen")
+    title = "Acceptance by programmers whose files and corrections no model has seen"
+    by_day = Table(title=title, padding=0)  # so that an interval fits into 80 columns
     by_day.add_column("nights", justify="right")
     columns = {**arms, "echo, other projects": summary["other_projects"]["echo"]}
     for name in columns:
