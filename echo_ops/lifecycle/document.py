@@ -113,7 +113,10 @@ class Document:
             stop = now + max(0, end - c.received_at[last])
             text.finish(now, stop)
             text.end("horizon", stop)
-        return [self._found(gap) for gap in self.opened]
+        found = [self._found(gap) for gap in self.opened]
+        for gap in self.opened:
+            gap.let_go()
+        return found
 
     # --- kinds of events
 

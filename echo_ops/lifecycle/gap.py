@@ -66,6 +66,11 @@ class Gap:
         start, end = self.span()
         return self.island.text[start:end]
 
+    def let_go(self) -> None:
+        """Give up what leads back here, when the document is read: texts are then freed at once, not by a search."""
+        self.island = NOWHERE
+        self.left.gap = self.right.gap = NOBODY
+
 
 class Island:
     """The text between the outermost edges of gaps that overlap or touch."""
@@ -190,6 +195,9 @@ class Island:
 
 NOWHERE = Island(0)
 """Where a gap is whose place was never known."""
+
+NOBODY = Gap(-1, 0, 0, "", 0)
+"""Whose the edges are of gaps that were let go."""
 
 
 def write_down(island: Island) -> None:

@@ -140,7 +140,7 @@ class TrackedText:
         if gaps.due_at() <= now:
             self._settle_run()
             gaps.advance(now)
-        one_stroke = by is None and len(edits) == 1 and (self.displayed is None or len(edits[0][2]) < 2)
+        one_stroke = by is None and len(edits) == 1 and not self._may_accept(edits[0][2])
         if one_stroke and self._run.take(edits[0], now):
             self.caret = None
             return
@@ -194,7 +194,8 @@ class TrackedText:
         if view is not None and sure and by is None and not self.gaps.unseen:
             stroke = keystroke(view, snapshot)
             if stroke is not None:
-                self._typed(*stroke, now)
+                edit, low, high = stroke
+                self._typed(edit, low, high, now)
                 self._run.view = snapshot
                 self.caret, self.length = snapshot.caret, snapshot.length
                 return
@@ -207,7 +208,7 @@ class TrackedText:
         if self.gaps.due_at() <= now:
             self._settle_run()
             self.gaps.advance(now)
-        plain = len(text) < 2 or self.displayed is None
+        plain = not self._may_accept(text)
         if run.text and plain and high == start and (low == start or low > run.start) and run.take(edit, now):
             return
         self._settle_run()
@@ -218,7 +219,7 @@ class TrackedText:
             run.take(edit, now)
         else:
             self.gaps.edit([edit], now)
-            self._known.apply(*edit)
+            self._known.apply(start, edit[1], text)
             self._watch_display([edit])
 
     def _see(self, snapshot: Snapshot, now: int, by: str | None, sure: bool, one: bool | None) -> None:
@@ -274,10 +275,10 @@ class TrackedText:
         """Apply what was held back."""
         run = self._run
         if run.text:
-            edit = (run.start, run.start, run.text)
+            start, text = run.start, run.text
             run.text = ""
-            self.gaps.edit([edit], run.began, ended=run.ended)
-            self._known.apply(*edit)
+            self.gaps.edit([(start, start, text)], run.began, ended=run.ended)
+            self._known.apply(start, start, text)
         if run.view is not None:
             self._known.lay(run.view.start, run.view.text)
             run.view = None
@@ -335,6 +336,13 @@ class TrackedText:
                 if gaps.due(gap) <= now:
                     gaps.lose(gap, self._lost_at)
 
+    def _may_accept(self, text: str) -> bool:
+        """Whether an edit that inserts ``text`` has to be watched for being an accept."""
+        gap = self.displayed
+        if gap is None or not gap.proposal or len(text) < 2:
+            return False
+        return gap.proposal.endswith(text)
+
     def _watch_display(self, edits: list[Edit] | tuple[Edit, ...]) -> None:
         """Whether this edit puts the whole of the displayed proposal into its gap: an accept that nobody reported."""
         gap = self.displayed
@@ -343,11 +351,9 @@ class TrackedText:
         if gap.dead or gap.reason:
             self.displayed = None
             return
-        if gap.proposal and gap.live and any(len(text) > 1 and gap.proposal.endswith(text) for _, _, text in edits):
-            start, end = gap.span()
-            if end - start == len(gap.proposal) and gap.content() == gap.proposal:
-                gap.decided = "accepted"
-                self.displayed = None
+        if gap.live and any(self._may_accept(text) for _, _, text in edits) and gap.content() == gap.proposal:
+            gap.decided = "accepted"
+            self.displayed = None
 
     def _lose_all(self) -> None:
         for gap in self.gaps.gaps():

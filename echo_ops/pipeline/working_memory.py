@@ -19,8 +19,8 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 _KEEP = {_TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 << 20, _MMAP_MAX: 0, _ARENA_MAX: 1}
 _USUAL = {_TRIM_THRESHOLD: 1 << 17, _TOP_PAD: 1 << 17, _MMAP_MAX: 65536, _ARENA_MAX: 0}
 
-_NEW_OBJECTS = 50_000
-"""Between two searches for cycles of Python objects; a reconstruction makes many objects and few cycles."""
+_NEW_OBJECTS = 1_000_000
+"""Between two searches for cycles of Python objects; a reconstruction makes many objects and no cycles."""
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -307,6 +308,38 @@ def test_decisions() -> None:
     assert (found["inferred"]["proposal"], found["silent"]["kept_rate"]) == ("LONG", None)
 
 
+@pytest.mark.parametrize("told", [True, False], ids=["edits", "snapshots"])
+def test_an_accept_that_nobody_reported_after_words_typed_of_it(told: bool) -> None:
+    editor = Editor("".join(f"line {n:03}\n" for n in range(50)))
+    editor.show(90, wait=0.0)
+    editor.request(90)
+    editor.event("shown", 0.1, request_id="r", proposal="return value", replace_start=90, replace_end=90)
+    at = 90
+    for word in ("re", "tu", "rn", " ", "value"):
+        if told:
+            editor.change((at, at, word))
+        else:
+            editor.text = editor.text[:at] + word + editor.text[at:]
+            editor.show(at + len(word))
+        at += len(word)
+        assert editor.only()["decision"] == ("accepted" if word == "value" else "ignored")
+    assert (editor.only()["committed"], editor.only()["confidence"]) == ("return value", "exact")
+
+
+def test_words_that_repeat_each_other_are_exact_while_a_proposal_is_shown() -> None:
+    editor = Editor("".join(f"line {n:03}\n" for n in range(50)))
+    editor.show(90, wait=0.0)
+    editor.request(90)
+    editor.event("shown", 0.1, request_id="r", proposal="nothing of it", replace_start=90, replace_end=90)
+    at = 90
+    for word in ("o", "ha", "ha", "ha"):  # which could slide over one another, but not over an edge of the gap
+        editor.text = editor.text[:at] + word + editor.text[at:]
+        at += len(word)
+        editor.show(at)
+    one = editor.only()
+    assert (one["committed"], one["decision"], one["confidence"]) == ("ohahaha", "ignored", "exact")
+
+
 def test_requests_that_overlap_share_one_commit() -> None:
     editor = Editor("ab")
     editor.request(1, "one")
@@ -314,6 +347,20 @@ def test_requests_that_overlap_share_one_commit() -> None:
     editor.request(2, "two")
     editor.change((2, 2, "yz"))
     assert {name: one["committed"] for name, one in editor.lifecycles().items()} == {"one": "xyz", "two": "yz"}
+
+
+def test_what_was_read_is_freed_without_a_search_for_cycles() -> None:
+    editor = Editor("ab" * 100)
+    for number in range(50):
+        editor.request(number, f"r{number}")
+        editor.change((number, number, "x"))
+    gc.collect()
+    gc.disable()
+    try:
+        assert len(editor.lifecycles()) == 50
+        assert gc.collect() < 50
+    finally:
+        gc.enable()
 
 
 def test_an_empty_table_and_bad_input() -> None:
