@@ -1,7 +1,8 @@
 """The first step of a night: which lessons are learned, and which held-out requests are compared on.
 
 Lessons of the window of days, older ones against forgetting, and rows of a static set where one is named; none of them
-twice, none of them held out. Chosen by keys alone, then streamed into the night's folder.
+twice, none of them held out. Compared is on the days after them, and on users of whom nothing was learned, each where
+there are enough (docs/decisions/0010). Chosen by keys alone, then streamed into the night's folder.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ class Assembled:
     static_rows: int = 0
     static_hash: str | None = None  # of the static set, whole
     left_out: dict[str, int] = field(default_factory=dict)  # reason → lessons that another day makes superfluous
-    evaluation_days: tuple[str, ...] = ()
+    evaluation_days: tuple[str, ...] = ()  # none of ``days`` where there was enough to compare on after them
     strangers_only: bool = False  # no lesson of a user who is evaluated on was ever learned
 
 
@@ -65,18 +66,16 @@ def assemble(day: date, settings: Settings) -> Assembled:
     from echo_ops.training.replay import choose, mix
 
     lake = Lake(settings.lake_uri)
-    published = [one for one in lake.days() if one <= day]
-    first = day - timedelta(days=settings.training.window_days - 1)
-    last = day - timedelta(days=settings.training.held_out_days)
-    older, window = [one for one in published if one < first], [one for one in published if first <= one <= last]
-    later = [one for one in published if one > last]
-    evaluated = later if last < day else window
-    for days, begin, end in ((window, first, last), (evaluated, last + timedelta(days=1), day)):
-        if not days:
-            raise InputError(
-                f"no day from {begin} to {end} is published in the lake; run echo-ops harvest --day DAY first"
-            )
     versions = lake.versions()
+    published = [one for one in lake.days() if one <= day]
+    last, later = _held_back(lake, published, day, settings, versions)
+    first = last - timedelta(days=settings.training.window_days - 1)
+    older, window = [one for one in published if one < first], [one for one in published if first <= one <= last]
+    if not window:
+        raise InputError(
+            f"no day from {first} to {last} is published in the lake; run echo-ops harvest --day DAY first"
+        )
+    evaluated = later or window
     fresh, past, future = (_keys(lake, days, "train", versions) for days in (window, older, later))
     mixed = mix(fresh, past, settings.training.replay_share, settings.training.seed)
     all_held_out = _keys(lake, evaluated, "evaluation", versions)
@@ -88,8 +87,8 @@ def assemble(day: date, settings: Settings) -> Assembled:
     for rows, what in ((fresh, "lessons to learn"), (held_out, "held-out lessons to compare on")):
         if rows.num_rows == 0:
             raise InputError(
-                f"the days {window[0]} to {day} hold 0 {what}, at least 1 is needed; harvest more days, or see "
-                "in the table `dropped` why their requests became none"
+                f"the days {window[0]} to {evaluated[-1]} hold 0 {what}, at least 1 is needed; harvest more days, or "
+                "see in the table `dropped` why their requests became none"
             )
     night = folder_of(settings, day)
     folder = night.with_name(f".{night.name}.part")
@@ -104,7 +103,7 @@ def assemble(day: date, settings: Settings) -> Assembled:
         evaluation_rows=held_out.num_rows,
         versions=versions,
         train_hash=_write(
-            folder / "train.parquet", lake, window + older, "train", mixed, versions, _decay(settings, day)
+            folder / "train.parquet", lake, window + older, "train", mixed, versions, _decay(settings, last)
         ),
         evaluation_hash=_write(folder / "evaluation.parquet", lake, evaluated, "evaluation", held_out, versions),
         **static,
@@ -121,6 +120,21 @@ def assemble(day: date, settings: Settings) -> Assembled:
     return assembled
 
 
+def _held_back(
+    lake: Lake, published: list[date], day: date, settings: Settings, versions: dict[str, int]
+) -> tuple[date, list[date]]:
+    """The newest day that is learned, and the days after it, where they alone are compared on.
+
+    They are where they hold enough held-out requests, and the days before them any lesson; else nothing is held back.
+    """
+    training = settings.training
+    last = day - timedelta(days=training.held_out_days)
+    later = [one for one in published if one > last]
+    window = [one for one in published if last - timedelta(days=training.window_days) < one <= last]
+    enough = _keys(lake, later, "evaluation", versions).num_rows >= training.evaluation_rows
+    return (last, later) if enough and _keys(lake, window, "train", versions).num_rows else (day, [])
+
+
 def _keys(lake: Lake, days: list[date], split: str, versions: dict[str, int]) -> pa.Table:
     """The requests of lessons and their users, without texts: enough to choose by."""
     batches = lake.read("examples", days, KEYS.names, versions.get("examples"), {"split": split}) if days else ()
@@ -134,12 +148,12 @@ def _strangers(held_out: pa.Table, lessons: pa.Table, enough: int) -> pa.Table |
     return found if found.num_rows >= enough and users >= ENOUGH_STRANGERS else None
 
 
-def _decay(settings: Settings, day: date) -> Callable[[date], float]:
+def _decay(settings: Settings, last: date) -> Callable[[date], float]:
     """What the weight of a day's lessons is multiplied with: the window's decay, what is replayed does not."""
     training = settings.training
 
     def factor(of: date) -> float:
-        age = (day - of).days
+        age = (last - of).days
         return (
             1.0
             if training.half_life_days is None or age >= training.window_days

@@ -140,8 +140,9 @@ def card(
 def _evaluated(assembled: Mapping[str, Any]) -> str:
     """Of which days and users the held-out requests are."""
     days = assembled.get("evaluation_days") or assembled["days"]
+    when = "among" if set(days) & set(assembled["days"]) else "after"
     users = "users of whom nothing was learned" if assembled.get("strangers_only") else "all users"
-    return f" of {days[0]} to {days[-1]}, of {users}"
+    return f" of {days[0]} to {days[-1]} ({when} the days learned from), of {users}"
 
 
 def _slices(slices: Sequence[Slice]) -> list[str]:

@@ -35,6 +35,7 @@ TRAINING: dict[str, Any] = {
     "epochs": 1.0,
     "batch_size": 16,
     "window_days": 4,
+    "held_out_days": 0,
     "replay_share": 0.2,
     "context_tokens": CONTEXT_TOKENS,
     "max_new_tokens": NEW_TOKENS,
@@ -42,7 +43,8 @@ TRAINING: dict[str, Any] = {
     "evaluation_batch_size": 96,
     "threads": 1,
 }
-"""A night goes once over the lessons of four days, and a quarter as many of older ones."""
+"""A night goes once over the lessons of four days, and a quarter as many of older ones. It holds no day back: what a
+model does on the day after is measured."""
 
 CURATION: dict[str, Any] = {"void_share": 0.03, "split_by": "document", "evaluation_share": 0.06}
 """Little silence, see ``pipeline.demo``; and the night's own judgement looks at some documents of the same users."""

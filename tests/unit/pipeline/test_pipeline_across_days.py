@@ -8,10 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pydantic import ValidationError
 
 from echo_ops.curation import curate
-from echo_ops.errors import InputError
 from echo_ops.lake.tables import Lake, batches_of
 from echo_ops.pipeline.assemble import assemble
 from echo_ops.schema.days import DAYS
@@ -109,21 +107,28 @@ def test_replayed_days_count_too(settings: Settings) -> None:
     assert sum(left_out.values()) >= 1
 
 
-def test_the_newest_days_may_be_held_out_and_are_then_alone_compared_on(settings: Settings) -> None:
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        ({"evaluation_rows": 1}, (["19 alpha", "19 gamma"], ["20 delta"])),
+        ({"evaluation_rows": 1, "window_days": 1}, (["19 alpha", "19 gamma"], ["20 delta"])),
+        ({"evaluation_rows": 2}, (["19 alpha", "20 eps", "20 gamma"], ["19 beta", "20 delta"])),  # too few
+        ({"evaluation_rows": 2, "held_out_days": 0}, (["19 alpha", "20 eps", "20 gamma"], ["19 beta", "20 delta"])),
+        ({"evaluation_rows": 2, "held_out_days": 2}, (["19 alpha", "20 eps", "20 gamma"], ["19 beta", "20 delta"])),
+    ],
+)
+def test_the_newest_day_is_held_back_where_it_is_enough_to_compare_on(
+    settings: Settings, training: dict[str, int], expected: tuple[list[str], list[str]]
+) -> None:
     second = FIRST + timedelta(days=1)
     for day, texts in ((FIRST, ("alpha", "beta", "gamma")), (second, ("gamma", "delta", "eps"))):
-        names = [f"{day:%d} {text}" for text in texts]
-        repositories = (LEARNED, HELD_OUT, LEARNED)
-        rows = zip(names, repositories, texts, strict=True)
-        publish(settings, day, [lifecycle(day, name, repository, text) for name, repository, text in rows])
-    both = (["19 alpha", "19 gamma", "20 eps", "20 gamma"], ["19 beta", "20 delta"])
-    assert learned(settings, second)[:2] == (both[0][:1] + both[0][2:], both[1])  # of equal lessons the newest
-    later = settings.model_copy(update={"training": Training(held_out_days=1)})
-    assert learned(later, second)[:2] == (both[0][:2], both[1][1:])
-    with pytest.raises(InputError, match="no day from 2026-11-21 to 2026-11-21 is published"):
-        assemble(second + timedelta(days=1), later)  # the day itself is held out, and missing
-    with pytest.raises(ValidationError, match="2 held out of 2 days"):
-        Training(held_out_days=2, window_days=2)
+        rows = zip((LEARNED, HELD_OUT, LEARNED), texts, strict=True)
+        publish(settings, day, [lifecycle(day, f"{day:%d} {text}", repository, text) for repository, text in rows])
+    asked = settings.model_copy(update={"training": Training(**training)})  # type: ignore[arg-type]
+    assert learned(asked, second)[:2] == expected
+    assembled = assemble(second, asked)
+    after = set(assembled.evaluation_days).isdisjoint(assembled.days)
+    assert after == (expected[1] == ["20 delta"])
 
 
 def test_strangers_are_compared_on_where_they_are_enough(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
