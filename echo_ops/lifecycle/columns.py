@@ -18,7 +18,7 @@ from echo_ops.schema.events import SHOWING
 
 WINDOWS = ("prefix", "suffix")
 
-PORTION = 8192
+PORTION = 4096
 """Events of which the text is in Python's memory at once, unless one document has more."""
 
 _Codes = npt.NDArray[np.int64]
