@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -118,6 +118,15 @@ def assemble(day: date, settings: Settings) -> Assembled:
         folder.rename(night)
     shutil.rmtree(folder, ignore_errors=True)
     return assembled
+
+
+def compared_on(assembled: Mapping[str, Any]) -> str:
+    """Of which days and users the held-out requests of a night are, for people."""
+    days = assembled.get("evaluation_days") or assembled["days"]
+    when = "among" if set(days) & set(assembled["days"]) else "after"
+    users = "users of whom nothing was learned" if assembled.get("strangers_only") else "all users"
+    span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
+    return f"{span} ({when} the days learned from), of {users}"
 
 
 def _held_back(

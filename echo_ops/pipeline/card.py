@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from echo_ops.pipeline.assemble import compared_on
 from echo_ops.pipeline.evaluation import Judged
 from echo_ops.schema.lengths import bucket
 from echo_ops.training.compare import Compared, Slice
@@ -114,7 +115,7 @@ def card(
         "## Data\n",
         f"- days: {len(days)}, {days[0]} to {days[-1]}",
         f"- {assembled['train_rows']:,} lessons, {assembled['replay_rows']:,} of them replayed from before the window; "
-        f"{assembled['evaluation_rows']:,} held-out requests{_evaluated(assembled)}",
+        f"{assembled['evaluation_rows']:,} held-out requests of {compared_on(assembled)}",
         "- tables of the lake: " + ", ".join(f"{name} {version}" for name, version in sorted(versions.items())),
         f"- rows: train `{assembled['train_hash'][:16]}`, evaluation `{assembled['evaluation_hash'][:16]}`\n",
         *_counts("Lifecycles that became no lesson", dropped),
@@ -135,14 +136,6 @@ def card(
         parts += ["## Samples\n", "Where the models differ, chosen by hash; redacted and cut short.\n"]
         parts += [text for sample in shown for text in _sample(sample)]
     return "\n".join(parts) + "\n"
-
-
-def _evaluated(assembled: Mapping[str, Any]) -> str:
-    """Of which days and users the held-out requests are."""
-    days = assembled.get("evaluation_days") or assembled["days"]
-    when = "among" if set(days) & set(assembled["days"]) else "after"
-    users = "users of whom nothing was learned" if assembled.get("strangers_only") else "all users"
-    return f" of {days[0]} to {days[-1]} ({when} the days learned from), of {users}"
 
 
 def _slices(slices: Sequence[Slice]) -> list[str]:

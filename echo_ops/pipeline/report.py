@@ -115,7 +115,8 @@ def evaluation(trained: Trained) -> Table:
     """Champion and challenger side by side on the same held-out requests, with the interval of each difference."""
     title = f"Evaluation on {trained.evaluation_rows:,} held-out requests"
     clusters = trained.comparison.get("clusters")
-    table = Table(title=title, title_justify="left", caption=clusters and f"95 % intervals over {clusters} clusters")
+    caption = [trained.compared_on, f"95 % intervals over {clusters} clusters" if clusters else ""]
+    table = Table(title=title, title_justify="left", caption="\n".join(filter(None, caption)), caption_justify="left")
     for name in ("", "champion", "challenger", "difference"):
         table.add_column(name, justify="left" if not name else "right")
     figures = trained.comparison.get("figures", {})

@@ -19,7 +19,7 @@ from typing import Any
 
 from echo_ops.errors import InputError
 from echo_ops.lake.tables import Lake
-from echo_ops.pipeline.assemble import assemble
+from echo_ops.pipeline.assemble import assemble, compared_on
 from echo_ops.pipeline.night_folder import folder_of, get, put
 from echo_ops.pipeline.replacing import replacing
 from echo_ops.settings import Settings
@@ -39,6 +39,7 @@ class Trained:
     registered: dict[str, Any] | None  # {"name", "version"}; None where the challenger was not better
     comparison: dict[str, Any] = field(default_factory=dict)  # see compare.Comparison; empty for nights of before it
     infilling: dict[str, Any] | None = None  # see infilling.Guard; None where no benchmark is named
+    compared_on: str = ""  # days and users, see assemble.compared_on; empty for nights of before it
 
 
 def last_published(settings: Settings) -> date:
@@ -134,6 +135,7 @@ def register(day: date, settings: Settings) -> Trained:
         registered=None if version is None else {"name": version.name, "version": version.version},
         comparison=asdict(comparison),
         infilling=None if judged.guard is None else asdict(judged.guard),
+        compared_on=compared_on(assembled),
         **measured,
     )
     put(folder / "trained.json", trained)

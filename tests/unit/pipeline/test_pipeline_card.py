@@ -1,6 +1,7 @@
 import json
 
 import pyarrow as pa
+import pytest
 
 from echo_ops.pipeline.card import card, samples, summary
 from echo_ops.pipeline.evaluation import Judged
@@ -47,6 +48,22 @@ def test_a_card_holds_data_settings_metrics_and_plots() -> None:
     assert '"seed": 0' in text
     assert "/secret/place" not in text
     assert "## Samples" not in text
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, "2026-11-01 to 2026-11-02 (among the days learned from), of all users"),
+        ({"evaluation_days": ["2026-11-03"]}, "2026-11-03 (after the days learned from), of all users"),
+        (
+            {"evaluation_days": ["2026-11-03"], "strangers_only": True},
+            "2026-11-03 (after the days learned from), of users of whom nothing was learned",
+        ),
+    ],
+)
+def test_a_card_says_how_strict_the_comparison_was(more: dict[str, object], said: str) -> None:
+    text = card("", JUDGED, {**ASSEMBLED, **more}, {}, {}, {}, [], [])
+    assert f"; 1,234 held-out requests of {said}" in text
 
 
 def test_samples_are_where_the_models_differ_and_cut_short() -> None:

@@ -54,9 +54,13 @@ def test_both_models_are_shown_side_by_side_with_what_is_beyond_chance() -> None
     comparison = {"figures": figures, "clusters": 9, "slices": [slices[0] | {"figures": figures}]}
     comparison["slices"] += [slices[1] | {"figures": of_go}]
     whole = {"requests": 1234, **dict.fromkeys(report.SLICED, 0.25)}
-    trained = Trained("2026-11-02", 1234, whole, whole | {"kept_rate": 0.5}, True, "", None, comparison)
-    (kept,) = [line for line in text(report.evaluation(trained)).splitlines() if "kept_rate" in line]
+    trained = Trained(
+        "2026-11-02", 1234, whole, whole | {"kept_rate": 0.5}, True, "", None, comparison, None, "of whom"
+    )
+    shown = text(report.evaluation(trained)).splitlines()
+    assert [line.strip() for line in shown[-2:]] == ["of whom", "95 % intervals over 9 clusters"]
+    (kept,) = [line for line in shown if "kept_rate" in line]
     assert kept.split() == ["│", "kept_rate", "│", "0.25", "│", "0.5", "│", "+0.250", "(+0.125", "to", "+0.500)", "│"]
-    shown = [line.split() for line in text(report.slices(trained)).splitlines()]
-    assert ["python", "1,234", "25.0→50.0*", "25.0→50.0*", "25.0→50.0*", "0.250→0.500*"] in shown
-    assert ["go", "1,234", "–→50.0", "–→50.0", "25.0→37.5", "–→0.500"] in shown
+    of_slices = [line.split() for line in text(report.slices(trained)).splitlines()]
+    assert ["python", "1,234", "25.0→50.0*", "25.0→50.0*", "25.0→50.0*", "0.250→0.500*"] in of_slices
+    assert ["go", "1,234", "–→50.0", "–→50.0", "25.0→37.5", "–→0.500"] in of_slices
