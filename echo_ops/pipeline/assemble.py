@@ -66,8 +66,8 @@ def assemble(day: date, settings: Settings) -> Assembled:
     from echo_ops.training.replay import choose, mix
 
     lake = Lake(settings.lake_uri)
-    versions = lake.versions()
     published = [one for one in lake.days() if one <= day]
+    versions = lake.versions()
     last, later = _held_back(lake, published, day, settings, versions)
     first = last - timedelta(days=settings.training.window_days - 1)
     older, window = [one for one in published if one < first], [one for one in published if first <= one <= last]
