@@ -68,22 +68,27 @@ def assemble(day: date, settings: Settings) -> Assembled:
     lake = Lake(settings.lake_uri)
     published = [one for one in lake.days() if one <= day]
     versions = lake.versions()
-    last, later = _held_back(lake, published, day, settings, versions)
-    first = last - timedelta(days=settings.training.window_days - 1)
-    older, window = [one for one in published if one < first], [one for one in published if first <= one <= last]
+    training = settings.training
+    for held_back in sorted({training.held_out_days, 0}, reverse=True):  # none, where that is not enough to compare on
+        last = day - timedelta(days=held_back)
+        first = last - timedelta(days=training.window_days - 1)
+        window, later = [one for one in published if first <= one <= last], [one for one in published if one > last]
+        evaluated = later or window
+        fresh, all_held_out = _keys(lake, window, "train", versions), _keys(lake, evaluated, "evaluation", versions)
+        if later and fresh.num_rows and all_held_out.num_rows >= training.evaluation_rows:
+            break
     if not window:
         raise InputError(
             f"no day from {first} to {last} is published in the lake; run echo-ops harvest --day DAY first"
         )
-    evaluated = later or window
-    fresh, past, future = (_keys(lake, days, "train", versions) for days in (window, older, later))
-    mixed = mix(fresh, past, settings.training.replay_share, settings.training.seed)
-    all_held_out = _keys(lake, evaluated, "evaluation", versions)
+    older = [one for one in published if one < first]
+    past, future = (_keys(lake, days, "train", versions) for days in (older, later))
+    mixed = mix(fresh, past, training.replay_share, training.seed)
     of_days = sorted({*older, *window, *evaluated})
     repeats = left_out(lake, of_days, mixed, all_held_out, versions, settings.curation)
-    strangers = _strangers(all_held_out, pa.concat_tables([fresh, past, future]), settings.training.evaluation_rows)
+    strangers = _strangers(all_held_out, pa.concat_tables([fresh, past, future]), training.evaluation_rows)
     fresh, mixed = without(fresh, repeats), without(mixed, repeats)
-    held_out = choose(all_held_out if strangers is None else strangers, settings.training.evaluation_rows)
+    held_out = choose(all_held_out if strangers is None else strangers, training.evaluation_rows)
     for rows, what in ((fresh, "lessons to learn"), (held_out, "held-out lessons to compare on")):
         if rows.num_rows == 0:
             raise InputError(
@@ -127,21 +132,6 @@ def compared_on(assembled: Mapping[str, Any]) -> str:
     users = "users of whom nothing was learned" if assembled.get("strangers_only") else "all users"
     span = days[0] if len(days) == 1 else f"{days[0]} to {days[-1]}"
     return f"{span} ({when} the days learned from), of {users}"
-
-
-def _held_back(
-    lake: Lake, published: list[date], day: date, settings: Settings, versions: dict[str, int]
-) -> tuple[date, list[date]]:
-    """The newest day that is learned, and the days after it, where they alone are compared on.
-
-    They are where they hold enough held-out requests, and the days before them any lesson; else nothing is held back.
-    """
-    training = settings.training
-    last = day - timedelta(days=training.held_out_days)
-    later = [one for one in published if one > last]
-    window = [one for one in published if last - timedelta(days=training.window_days) < one <= last]
-    enough = _keys(lake, later, "evaluation", versions).num_rows >= training.evaluation_rows
-    return (last, later) if enough and _keys(lake, window, "train", versions).num_rows else (day, [])
 
 
 def _keys(lake: Lake, days: list[date], split: str, versions: dict[str, int]) -> pa.Table:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from echo_ops.curation import curate
+from echo_ops.errors import InputError
 from echo_ops.lake.tables import Lake, batches_of
 from echo_ops.pipeline.assemble import assemble
 from echo_ops.schema.days import DAYS
@@ -129,6 +130,8 @@ def test_the_newest_day_is_held_back_where_it_is_enough_to_compare_on(
     assembled = assemble(second, asked)
     after = set(assembled.evaluation_days).isdisjoint(assembled.days)
     assert after == (expected[1] == ["20 delta"])
+    with pytest.raises(InputError, match="no day from 2026-11-18 to 2026-11-18 is published"):
+        assemble(FIRST - timedelta(days=1), settings.model_copy(update={"training": Training(window_days=1)}))
 
 
 def test_strangers_are_compared_on_where_they_are_enough(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
