@@ -1,9 +1,7 @@
-"""Events of a table as Python lists, document by document and in order."""
+"""Events of a table as Python lists, and which of them are a document's, in order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Any
 
@@ -14,87 +12,68 @@ import pyarrow.compute as pc
 
 from echo_ops.lifecycle.edits import parse_all
 from echo_ops.lifecycle.rows import CODE_POINT, Columns, DocumentRows
-from echo_ops.schema.events import SHOWING
-
-WINDOWS = ("prefix", "suffix")
-
-PORTION = 4096
-"""Events of which the text is in Python's memory at once, unless one document has more."""
+from echo_ops.lifecycle.windows import compared
+from echo_ops.schema.texts import whole
 
 _Codes = npt.NDArray[np.int64]
 
 
-def columns(events: pa.Table) -> Columns:
+def columns(events: pa.Table, documents: list[DocumentRows]) -> Columns:
     """Args: events: table in the columns of ``EVENTS``; edits that cannot be used become None."""
-
-    def values(name: str) -> list[Any]:
-        column = events[name]
-        if pa.types.is_timestamp(column.type):
-            column = column.cast(pa.int64())
-        return [None] * len(column) if column.null_count == len(column) else list(column.to_pylist())
-
-    raw = values("edits")
-    some = [row for row, text in enumerate(raw) if text is not None]
-    for row, parsed in zip(some, parse_all([raw[row] for row in some]), strict=True):
-        raw[row] = parsed
-    return Columns(edits=raw, **{field.name: values(field.name) for field in fields(Columns) if field.name != "edits"})
-
-
-@dataclass(frozen=True, slots=True)
-class Portion:
-    """Some documents of a table."""
-
-    events: pa.Table
-    documents: list[DocumentRows]
+    return Columns(
+        kind=_words(events["kind"]),
+        occurred_at=_times(events["occurred_at"]),
+        received_at=_times(events["received_at"]),
+        user_id=_words(events["user_id"]),
+        seq=_values(events["seq"]),
+        version=_values(events["version"]),
+        request_id=_values(events["request_id"]),
+        caret=_values(events["caret"]),
+        document_length=_values(events["document_length"]),
+        windows=compared(events, documents),
+        edits=_edits(events["edits"]),
+        cause=_words(events["cause"]),
+        proposal=_values(events["proposal"]),
+        replace_start=_values(events["replace_start"]),
+        replace_end=_values(events["replace_end"]),
+        offset_unit=_words(events["offset_unit"]),
+    )
 
 
-def portions(events: pa.Table) -> Iterator[Portion]:
-    """The documents of a table, some thousand events at a time, independent of the order that the events came in.
+def documents(events: pa.Table) -> list[DocumentRows]:
+    """The documents of a table, independent of the order that the events came in.
 
-    Only a portion's text is copied and in Python's memory: for a whole table of windows, making room for it costs more
-    than all that is done with it. A document is always in one portion. A repeat is the same event told twice:
-    whichever was received first stands for it. Where two sessions count their own ``seq`` in one document, each is
-    read alone.
+    A repeat is the same event told twice: whichever was received first stands for it. Where two sessions count their
+    own ``seq`` in one document, each is read alone.
     """
     if not events.num_rows:
-        return
+        return []
     document, session, user = (_codes(events[name]) for name in ("document_id", "session_id", "user_id"))
     keys = pa.table({"document": document, **{name: events[name] for name in ("seq", "received_at", "event_id")}})
     order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]).to_numpy()
+    order = order.astype(np.int64)
     document, session, user, seq = document[order], session[order], user[order], events["seq"].to_numpy()[order]
-    unseen = pc.invert(pc.is_in(events["kind"], pa.array(SHOWING))).to_numpy()[order]
 
     same = document[1:] == document[:-1]
-    repeated = [False, *(same & (seq[1:] == seq[:-1])).tolist()]
+    first = np.append(True, ~same | (seq[1:] != seq[:-1]))  # not a repeat
     sessions = set(document[1:][same & (session[1:] != session[:-1])].tolist())
     users = set(document[1:][same & (user[1:] != user[:-1])].tolist())
     units = set(document[pc.not_equal(events["offset_unit"], CODE_POINT).to_numpy()[order]].tolist())
 
-    starts = np.flatnonzero(np.append(True, ~same)).tolist()
     found: list[DocumentRows] = []
-    first = 0
-    for start, stop in pairwise([*starts, len(document)]):
+    bounds = [*np.flatnonzero(np.append(True, ~same)).tolist(), len(document)]
+    for start, stop in pairwise(bounds):
         code = int(document[start])
         several, converted = code in users, code in units
+        rows = order[start:stop]
         if code in sessions and _apart(session[start:stop], seq[start:stop]):
             for one in np.unique(session[start:stop]):
-                mine = np.flatnonzero(session[start:stop] == one) + start
-                mine = mine[np.append(True, seq[mine][1:] != seq[mine][:-1])]
-                found.append(DocumentRows((mine - first).tolist(), several, converted))
+                mine = np.flatnonzero(session[start:stop] == one)
+                mine = mine[np.append(True, np.diff(seq[start:stop][mine]) != 0)]
+                found.append(DocumentRows(rows[mine].tolist(), several, converted))
         else:
-            rows = [row - first for row in range(start, stop) if not repeated[row]]
-            found.append(DocumentRows(rows, several, converted))
-        if stop - first >= PORTION or stop == len(document):
-            yield Portion(_taken(events, order[first:stop], unseen[first:stop]), found)
-            first, found = stop, []
-
-
-def _taken(events: pa.Table, rows: _Codes, unseen: npt.NDArray[np.bool_]) -> pa.Table:
-    """The rows of a table, without the windows of those that are ``unseen``."""
-    taken = events.drop_columns(list(WINDOWS)).take(pa.array(rows))
-    for name in WINDOWS:
-        taken = taken.append_column(name, events[name].take(pa.array(rows, mask=unseen)))
-    return taken
+            found.append(DocumentRows(rows[first[start:stop]].tolist(), several, converted))
+    return found
 
 
 def _apart(session: _Codes, seq: _Codes) -> bool:
@@ -104,4 +83,29 @@ def _apart(session: _Codes, seq: _Codes) -> bool:
 
 def _codes(column: pa.ChunkedArray) -> _Codes:
     """A number for each distinct value."""
-    return np.asarray(column.combine_chunks().dictionary_encode().indices, np.int64)
+    return np.asarray(whole(column).dictionary_encode().indices, np.int64)
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    if column.null_count == len(column):
+        return [None] * len(column)
+    return list(column.to_pylist() if column.null_count else whole(column).to_numpy(zero_copy_only=False).tolist())
+
+
+def _times(column: pa.ChunkedArray) -> list[int]:
+    return _values(column.cast(pa.int64()))
+
+
+def _words(column: pa.ChunkedArray) -> list[Any]:
+    """Values of which there are few: each stands in memory once."""
+    encoded = whole(column).dictionary_encode()
+    words = np.array([*encoded.dictionary.to_pylist(), None], object)
+    return list(words[encoded.indices.fill_null(len(words) - 1).to_numpy()].tolist())
+
+
+def _edits(column: pa.ChunkedArray) -> list[Any]:
+    raw = _values(column)
+    some = [row for row, text in enumerate(raw) if text is not None]
+    for row, parsed in zip(some, parse_all([raw[row] for row in some]), strict=True):
+        raw[row] = parsed
+    return raw

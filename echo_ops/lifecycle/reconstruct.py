@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from echo_ops.lifecycle.closing import closing_policy
-from echo_ops.lifecycle.columns import Portion, columns, portions
+from echo_ops.lifecycle.columns import columns, documents
 from echo_ops.lifecycle.decision import kept_rate
 from echo_ops.lifecycle.document import Document, Found
 from echo_ops.schema.conform import conform
@@ -56,19 +56,15 @@ def reconstruct(
     end = None if horizon is None else _microseconds(horizon)
     window = None if received is None else tuple(_microseconds(moment) for moment in received)
 
-    def lifecycles_of(portion: Portion) -> pa.Table:
-        rows = columns(portion.events)
-        found = [
-            one
-            for document in portion.documents
-            for one in Document(rows, document, closing).read(end)
-            if window is None or window[0] <= rows.received_at[one.row] < window[1]
-        ]
-        return _table(portion.events, found, closing.name)
-
-    # A portion is gone before the next one is made, which takes its room.
-    lifecycles = pa.concat_tables([LIFECYCLES.empty_table(), *map(lifecycles_of, portions(events))])
-    return lifecycles.sort_by([(name, "ascending") for name in _ORDER]).combine_chunks()
+    within_table = documents(events)
+    rows = columns(events, within_table)
+    found = [
+        one
+        for document in within_table
+        for one in Document(rows, document, closing).read(end)
+        if window is None or window[0] <= rows.received_at[one.row] < window[1]
+    ]
+    return _table(events, found, closing.name).sort_by([(name, "ascending") for name in _ORDER])
 
 
 def _table(events: pa.Table, found: list[Found], policy: str) -> pa.Table:

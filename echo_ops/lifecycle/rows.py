@@ -3,10 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from echo_ops.lifecycle.edits import Edit
 
 CODE_POINT = "code-point"
+
+UNSEEN = -1
+"""In place of a length or a row: there is none."""
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A column of texts, in bytes."""
+
+    data: Any  # memoryview, a type that mypyc does not know
+    starts: list[int]  # of each in ``data``, and the end of the last one
+
+    def text(self, row: int) -> str:
+        """One of them, decoded."""
+        return str(self.data[self.starts[row] : self.starts[row + 1]], "utf-8")
+
+
+@dataclass(frozen=True)
+class Windows:
+    """What the events of a table show of their documents (``windows.compared``); decoded when somebody looks."""
+
+    prefixes: Texts
+    suffixes: Texts
+    prefix_lengths: list[int]  # code points; UNSEEN where there is none, or nobody looks at it
+    suffix_lengths: list[int]
+    wide: list[bool]  # not all ASCII: then a length may be another one in other units
+    before: list[int]  # the row with which a window was compared; UNSEEN where it was not
+    edits: list[Edit | None]  # what led from that window to this one, where that is plain; "" in place of "" if nothing
 
 
 @dataclass(frozen=True)
@@ -22,8 +51,7 @@ class Columns:
     request_id: list[str | None]
     caret: list[int | None]
     document_length: list[int | None]
-    prefix: list[str | None]
-    suffix: list[str | None]
+    windows: Windows
     edits: list[list[Edit] | None]
     cause: list[str | None]
     proposal: list[str | None]
@@ -36,6 +64,6 @@ class Columns:
 class DocumentRows:
     """The events of one document, each once, by ``seq``."""
 
-    rows: list[int]  # in the portion
+    rows: list[int]  # in the table
     several: bool  # more than one user
     converted: bool  # offsets are not all in code points

@@ -1,8 +1,8 @@
 """Typing at one place, held back until something else happens.
 
 To every gap a run of typing is one edit: a gap that the first letter touches holds all that follow, one that it does
-not touch holds none, as long as no gap opens and nothing comes due in between. So the gaps and the known text are
-visited once a run, and a keystroke costs no more than to see that it is one.
+not touch holds none, as long as no gap opens and nothing comes due in between. To the known text it is one edit until
+somebody looks. So both are visited once a run, and a keystroke costs no more than to see that it is one.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ from echo_ops.lifecycle.states import ANCHOR, Snapshot
 class TypingRun:
     """An insertion that grows and shrinks at its end."""
 
-    __slots__ = ("began", "ended", "start", "text", "view")
+    __slots__ = ("began", "ended", "start", "text")
 
     def __init__(self) -> None:
         self.start = 0
         self.text = ""  # empty: no run
         self.began = 0  # time of the first keystroke
         self.ended = 0  # and of the last
-        self.view: Snapshot | None = None  # what was seen of it last
 
     def take(self, edit: Edit, at: int) -> bool:
         """Whether an edit starts the run or goes on with it; then it is in it. Offsets are those before the edit."""
@@ -54,6 +53,9 @@ def keystroke(before: Snapshot, now: Snapshot) -> tuple[Edit, int, int] | None:
         to its like); the caret says that it did not. None where it was something else, or may have been: Enter behind
         blanks, which an editor may trim, or lines copied.
     """
+    plain = now.since(before)
+    if plain is not None:
+        return None if now.length == before.length else (plain, plain[0], plain[0])
     grown = now.length - before.length
     prefix, suffix, caret = now.prefix, now.suffix, now.caret
     old = before.prefix
