@@ -13,6 +13,11 @@ UNSEEN = -1
 """In place of a length or a row: there is none."""
 
 
+Stroke = tuple[Edit, int, int]
+"""What was typed or deleted at the caret, and from where to where its start could slide without a difference in the
+text (a letter typed next to its like); the caret says that it did not."""
+
+
 @dataclass(frozen=True)
 class Texts:
     """A column of texts, in bytes."""
@@ -35,7 +40,7 @@ class Windows:
     suffix_lengths: list[int]
     wide: list[bool]  # not all ASCII: then a length may be another one in other units
     before: list[int]  # the row with which a window was compared; UNSEEN where it was not
-    edits: list[Edit | None]  # what led from that window to this one, where that is plain; "" in place of "" if nothing
+    strokes: list[Stroke | None]  # what led from that window to this one, where that is plain; an empty edit if nothing
 
 
 @dataclass(frozen=True)

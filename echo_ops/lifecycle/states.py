@@ -6,7 +6,7 @@ One of each is made for every event: they are plain classes, for mypyc does not 
 from __future__ import annotations
 
 from echo_ops.lifecycle.edits import Edit
-from echo_ops.lifecycle.rows import UNSEEN, Windows
+from echo_ops.lifecycle.rows import UNSEEN, Stroke, Windows
 
 ANCHOR = 100
 """Characters of unchanged text that confirm a placement (contract.md)."""
@@ -53,18 +53,18 @@ class Snapshot:
             self._suffix = self._windows.suffixes.text(self.row)
         return self._suffix
 
-    def since(self, before: Snapshot) -> Edit | None:
+    def since(self, before: Snapshot) -> Stroke | None:
         """What led here from another window, if all windows of their table were compared and it is plain."""
         windows = self._windows
         if windows is None or before.row == UNSEEN or windows.before[self.row] != before.row:
             return None
-        return windows.edits[self.row]
+        return windows.strokes[self.row]
 
     def same(self, other: Snapshot) -> bool:
         """Whether both show the same."""
-        edit = self.since(other)
-        if edit is not None:
-            return edit[0] == edit[1] and not edit[2]
+        stroke = self.since(other)
+        if stroke is not None:
+            return stroke[0][0] == stroke[0][1] and not stroke[0][2]
         return (
             self.caret == other.caret
             and self.length == other.length

@@ -82,7 +82,7 @@ class TrackedText:
 
     def shows(self, snapshot: Snapshot) -> bool:
         """Whether the last event showed the very same, and every change is reported."""
-        return self._view is not None and self._view.same(snapshot) and not self.sparse
+        return self._view is not None and snapshot.same(self._view) and not self.sparse
 
     def place(self, prefix: str, suffix: str, now: int) -> Snapshot:
         """A snapshot from a client that sends no offsets: it gets our own, those of the text it was first seen in."""

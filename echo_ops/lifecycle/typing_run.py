@@ -8,6 +8,7 @@ somebody looks. So both are visited once a run, and a keystroke costs no more th
 from __future__ import annotations
 
 from echo_ops.lifecycle.edits import Edit, common_end, common_start
+from echo_ops.lifecycle.rows import Stroke
 from echo_ops.lifecycle.states import ANCHOR, Snapshot
 
 
@@ -42,20 +43,18 @@ class TypingRun:
         return True
 
 
-def keystroke(before: Snapshot, now: Snapshot) -> tuple[Edit, int, int] | None:
+def keystroke(before: Snapshot, now: Snapshot) -> Stroke | None:
     """What was typed or deleted at the caret between two snapshots in a row, where there is no doubt about it.
 
     There is none when both windows agree but for the text before the caret, with at least ``ANCHOR`` unchanged
     characters or the document's end on either side.
 
     Returns:
-        The edit, and from where to where its start could slide without a difference in the text (a letter typed next
-        to its like); the caret says that it did not. None where it was something else, or may have been: Enter behind
-        blanks, which an editor may trim, or lines copied.
+        None where it was something else, or may have been: see ``slid``.
     """
-    plain = now.since(before)
-    if plain is not None:
-        return None if now.length == before.length else (plain, plain[0], plain[0])
+    stroke = now.since(before)
+    if stroke is not None:
+        return None if now.length == before.length else stroke
     grown = now.length - before.length
     prefix, suffix, caret = now.prefix, now.suffix, now.caret
     old = before.prefix
@@ -70,27 +69,36 @@ def keystroke(before: Snapshot, now: Snapshot) -> tuple[Edit, int, int] | None:
         if (same < ANCHOR and same != before.caret) or not old.endswith(prefix[:same]):
             return None
         text = prefix[same:]
-        breaks = "\n" in text or "\r" in text
-        if breaks and old[-1:] in (" ", "\t"):
-            return None
-        low = high = before.caret
-        if text[0] == suffix[:1]:
-            high += _slides_right(text, suffix)
-        if text[-1] == old[-1:]:
-            low -= _slides_left(text, old)
-        if breaks and high - low >= len(text) > 1 and text.strip():
-            return None
-        return (before.caret, before.caret, text), low, high
+        return slid((before.caret, before.caret, text), text, old, suffix)
     same = len(old) + grown
     if grown == 0 or same < 0 or (same < ANCHOR and same != caret) or not prefix.endswith(old[:same]):
         return None
-    text = old[same:]
-    low = high = caret
-    if text[0] == suffix[:1]:
-        high += _slides_right(text, suffix)
-    if same and text[-1] == old[same - 1]:
-        low -= _slides_left(text, old[:same])
-    return (caret, before.caret, ""), low, high
+    return slid((caret, before.caret, ""), old[same:], old[:same], suffix)
+
+
+def slid(edit: Edit, text: str, before: str, behind: str) -> Stroke | None:
+    """An edit at the caret, and whether it may have been one next to it.
+
+    Args:
+        edit: an insertion or a deletion.
+        text: what came or went.
+        before: unchanged text before it.
+        behind: unchanged text behind it.
+
+    Returns:
+        None where an editor may have done something besides: Enter behind blanks, which may be trimmed; lines copied.
+    """
+    low = high = edit[0]
+    breaks = bool(edit[2]) and ("\n" in text or "\r" in text)
+    if breaks and before[-1:] in (" ", "\t"):
+        return None
+    if text[0] == behind[:1]:
+        high += _slides_right(text, behind)
+    if text[-1] == before[-1:]:
+        low -= _slides_left(text, before)
+    if breaks and high - low >= len(text) > 1 and text.strip():
+        return None
+    return edit, low, high
 
 
 def _slides_right(text: str, after: str) -> int:

@@ -13,26 +13,28 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from echo_ops.lifecycle.edits import Edit
-from echo_ops.lifecycle.rows import UNSEEN, DocumentRows, Texts, Windows
+from echo_ops.lifecycle.rows import UNSEEN, DocumentRows, Stroke, Texts, Windows
 from echo_ops.lifecycle.states import ANCHOR
+from echo_ops.lifecycle.typing_run import slid
 from echo_ops.schema.events import SHOWING
 from echo_ops.schema.texts import code_points, laid_out, whole, wide
 
 _Numbers = npt.NDArray[np.int64]
+_Bytes = npt.NDArray[np.uint8]
 _Truths = npt.NDArray[np.bool_]
 
-_BLANKS = np.frombuffer(b" \t", np.uint8)
-_INLINE = np.arange(12)
-"""Bytes of a value that Arrow's binary view holds itself; of a longer one it holds four, and its place."""
+NEAR = 64
+"""Characters to either side of what was typed that are looked at for its like."""
+
+_INLINE = 12
+"""Bytes that fit in a binary view itself."""
 
 
 def compared(events: pa.Table, documents: list[DocumentRows]) -> Windows:
     """The windows of a table, each compared with the one before it in its document.
 
-    What is found is what ``typing_run.keystroke`` finds where nothing is to be decided: text typed or deleted at the
-    caret that could not slide, between unchanged text; or no change. Whatever is less plain, and what is not all ASCII,
-    is left to the reader.
+    What is found is what ``typing_run.keystroke`` finds, or that nothing changed. What is less plain, and texts that are
+    not all ASCII, are left to the reader.
 
     Args:
         events: table in the columns of ``EVENTS``.
@@ -40,20 +42,19 @@ def compared(events: pa.Table, documents: list[DocumentRows]) -> Windows:
     """
     shows = pc.is_in(events["kind"], pa.array(SHOWING)).to_numpy()
     prefix, suffix = (_Side.of(events[name], shows) for name in ("prefix", "suffix"))
-    before, now, edits = _changes(events, documents, shows, prefix, suffix)
-    compared_with = np.full(events.num_rows, UNSEEN)
-    compared_with[now] = before
-    placed: list[Edit | None] = [None] * events.num_rows
-    for row, edit in zip(now.tolist(), edits, strict=True):
-        placed[row] = edit
+    before = [UNSEEN] * events.num_rows
+    strokes: list[Stroke | None] = [None] * events.num_rows
+    for earlier, row, stroke in zip(*_strokes(events, documents, shows, prefix, suffix), strict=True):
+        if stroke is not None:
+            before[row], strokes[row] = earlier, stroke
     return Windows(
-        prefixes=prefix.texts(),
-        suffixes=suffix.texts(),
+        prefixes=prefix.stored(),
+        suffixes=suffix.stored(),
         prefix_lengths=prefix.lengths.tolist(),
         suffix_lengths=suffix.lengths.tolist(),
         wide=(prefix.wide | suffix.wide).tolist(),
-        before=compared_with.tolist(),
-        edits=placed,
+        before=before,
+        strokes=strokes,
     )
 
 
@@ -69,28 +70,44 @@ class _Side:
     @classmethod
     def of(cls, column: pa.ChunkedArray, shows: _Truths) -> _Side:
         texts = whole(column)
-        lengths = code_points(texts).fill_null(UNSEEN).to_numpy()
-        return cls(*laid_out(texts), np.where(shows, lengths, UNSEEN).astype(np.int64), wide(texts))
+        not_ascii = wide(texts)
+        lengths = code_points(texts, not_ascii).fill_null(UNSEEN).to_numpy()
+        return cls(*laid_out(texts), np.where(shows, lengths, UNSEEN).astype(np.int64), not_ascii)
 
-    def texts(self) -> Texts:
+    def stored(self) -> Texts:
         return Texts(self.data.data, self.starts.tolist())
 
     def slices(self, starts: _Numbers, sizes: _Numbers) -> pa.Array:
-        """Parts of the bytes, which are not copied."""
-        places = np.minimum(starts[:, None] + _INLINE, len(self.data) - 1)
-        inline = np.where(_INLINE < sizes[:, None], self.data[places], 0).astype(np.uint8)
-        views = np.empty((len(starts), 4), np.int32)
-        views[:, 0], views[:, 1:] = sizes, inline.view(np.int32)
-        long = sizes > len(_INLINE)
-        views[long, 2], views[long, 3] = 0, starts[long]  # the number of the buffer, and the place in it
+        """Parts of the bytes, which are not copied: Arrow's binary view.
+
+        A view has four numbers: how many bytes; then the first four, the number of the buffer, the place in it; or,
+        where they have room for it, the bytes themselves.
+        """
+        views = np.zeros((len(starts), 4), np.int32)
+        views[:, 0], views[:, 3] = sizes, starts
+        short = np.flatnonzero(sizes <= _INLINE)
+        if len(short) < len(starts):
+            fours = np.ndarray((len(self.data) - 3,), "<i4", self.data.data, strides=(1,))
+            views[:, 1] = fours[np.minimum(starts, len(fours) - 1)]
+        if len(short):
+            places = starts[short, None] + np.arange(_INLINE)
+            held = np.where(places < (starts + sizes)[short, None], self.data[np.minimum(places, len(self.data) - 1)], 0)
+            views[short, 1:] = held.astype(np.uint8).view(np.int32)
         buffers = [None, pa.py_buffer(views), pa.py_buffer(self.data)]
         return pa.Array.from_buffers(pa.binary_view(), len(starts), buffers)
 
+    def texts(self, starts: _Numbers, sizes: _Numbers) -> list[str]:
+        """Parts of the bytes, which are ASCII, as strings."""
+        ends = np.cumsum(sizes)
+        begins = ends - sizes
+        together = self.data[np.repeat(starts - begins, sizes) + np.arange(sizes.sum())].tobytes().decode("ascii")
+        return [together[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
 
-def _changes(
+
+def _strokes(
     events: pa.Table, documents: list[DocumentRows], shows: _Truths, prefix: _Side, suffix: _Side
-) -> tuple[_Numbers, _Numbers, list[Edit]]:
-    """The rows of two windows in a row, and the edit that leads from one to the other; those that are plain."""
+) -> tuple[list[int], list[int], list[Stroke | None]]:
+    """The rows of two windows in a row, and what leads from one to the other, where that is plain."""
     rows = np.array([row for document in documents for row in document.rows], np.int64)
     numbers = np.repeat(np.arange(len(documents)), [len(document.rows) for document in documents])
     numbers, rows = numbers[shows[rows]], rows[shows[rows]]
@@ -101,52 +118,47 @@ def _changes(
 
     before, now = rows[:-1], rows[1:]
     grown = length[now] - length[before]
-    # Before the caret both show ``same`` characters that stayed: of the text before an insertion, or a deletion.
+    # Both show ``same`` characters before what came or went.
     same = np.where(grown > 0, ahead[now] - grown, ahead[before] + grown)
     likely = (numbers[:-1] == numbers[1:]) & plain[before] & plain[now] & (caret[now] - caret[before] == grown)
     likely &= (behind[now] == behind[before]) & ((behind[now] >= ANCHOR) | (caret[now] + behind[now] == length[now]))
     likely &= (same >= 0) & (same <= np.where(grown > 0, ahead[before], ahead[now]))
-    stayed = np.minimum(caret[before], caret[now])
-    likely &= np.where(grown == 0, ahead[now] == ahead[before], (same >= ANCHOR) | (same == stayed))
-    before, now, grown, same = before[likely], now[likely], grown[likely], same[likely]
+    at = np.minimum(caret[before], caret[now])
+    likely &= np.where(grown == 0, ahead[now] == ahead[before], (same >= ANCHOR) | (same == at))
+    before, now, grown, same, at = before[likely], now[likely], grown[likely], same[likely], at[likely]
     if not len(now):
-        return before, now, []
+        return [], [], []
 
-    at_before, at_now = prefix.starts[before].astype(np.int64), prefix.starts[now].astype(np.int64)
-    at_before += np.where(grown > 0, ahead[before] - same, 0)
-    at_now += np.where(grown > 0, 0, ahead[now] - same)
+    came = grown > 0
+    old = prefix.starts[before] + np.where(came, ahead[before] - same, 0)  # where the same characters lie
+    new = prefix.starts[now] + np.where(came, 0, ahead[now] - same)
     equal = pc.and_(
-        pc.equal(prefix.slices(at_before, same), prefix.slices(at_now, same)),
-        pc.equal(*(suffix.slices(suffix.starts[row].astype(np.int64), behind[row]) for row in (before, now))),
-    )
-    changed = np.where(grown > 0, at_now, at_before) + same  # where the text lies that came or went
-    found = equal.to_numpy(zero_copy_only=False) & (
-        (grown == 0) | ~_may_slide(prefix, suffix, before, now, grown, changed, at_before + same)
-    )
-    before, now, grown, changed = before[found], now[found], grown[found], changed[found]
-    texts = prefix.slices(changed, np.maximum(grown, 0)).cast(pa.string()).to_pylist()
-    starts = np.minimum(caret[before], caret[now]).tolist()
-    return before, now, list(zip(starts, caret[before].tolist(), texts, strict=True))
+        pc.equal(prefix.slices(old, same), prefix.slices(new, same)),
+        pc.equal(*(suffix.slices(suffix.starts[row], behind[row]) for row in (before, now))),
+    ).to_numpy(zero_copy_only=False)
+    edge, changed = (old + same)[equal], (np.where(came, new, old) + same)[equal]
+    before, now, grown, at = before[equal], now[equal], grown[equal], at[equal]
 
-
-def _may_slide(
-    prefix: _Side, suffix: _Side, before: _Numbers, now: _Numbers, grown: _Numbers, changed: _Numbers, edge: _Numbers
-) -> _Truths:
-    """Whether the text that came or went is like its neighbours; or breaks a line whose blanks an editor may trim.
-
-    Args:
-        changed: where it lies in the bytes of the prefixes.
-        edge: where the unchanged text before it ends, in the bytes of the prefixes.
-    """
-    data = prefix.data
+    edits = list(zip(at.tolist(), caret[before].tolist(), prefix.texts(changed, np.maximum(grown, 0)), strict=True))
+    strokes: list[Stroke | None] = [(edit, edit[0], edit[0]) for edit in edits]
     size = np.abs(grown)
-    first, last = data[np.minimum(changed, len(data) - 1)], data[np.maximum(changed + size - 1, 0)]
-    left = np.where(edge > prefix.starts[before], data[np.maximum(edge - 1, 0)], 0)
-    right = np.zeros_like(left)
-    some = suffix.lengths[now] > 0
-    right[some] = suffix.data[suffix.starts[now[some]]]
-    broken = (grown > 0) & np.isin(left, _BLANKS)
-    if broken.any():
-        texts = prefix.slices(changed[broken], size[broken]).cast(pa.binary())
-        broken[broken] = pc.match_substring_regex(texts, "[\r\n]").to_numpy(zero_copy_only=False)
-    return np.asarray((first == right) | (last == left) | broken)
+    left, right = edge - prefix.starts[before], behind[now]  # bytes to either side
+    alike = _alike(prefix.data, changed, suffix.data, np.where(right > 0, suffix.starts[now], -1))
+    alike |= _alike(prefix.data, changed + size - 1, prefix.data, np.where(left > 0, edge - 1, -1))
+    breaks = np.array(["\n" in text or "\r" in text for _, _, text in edits], bool)
+    doubtful = np.flatnonzero((size > 0) & alike | breaks)
+    changed, size, edge, now_too = changed[doubtful], size[doubtful], edge[doubtful], now[doubtful]
+    left, right = np.minimum(left[doubtful], NEAR), np.minimum(right[doubtful], NEAR)
+    texts, lefts = prefix.texts(changed, size), prefix.texts(edge - left, left)
+    rights = suffix.texts(suffix.starts[now_too], right)
+    for place, text, ahead_of_it, behind_it in zip(doubtful.tolist(), texts, lefts, rights, strict=True):
+        stroke = slid(edits[place], text, ahead_of_it, behind_it)
+        strokes[place] = stroke if stroke and stroke[2] - stroke[1] < NEAR else None
+    return before.tolist(), now.tolist(), strokes
+
+
+def _alike(one: _Bytes, at: _Numbers, other: _Bytes, other_at: _Numbers) -> _Truths:
+    """Whether the same byte stands at two places; not where ``other_at`` is negative."""
+    found = other_at >= 0
+    found[found] = one[at[found]] == other[other_at[found]]
+    return found

@@ -35,11 +35,15 @@ def wide(texts: pa.StringArray) -> npt.NDArray[np.bool_]:
     return found
 
 
-def code_points(texts: pa.StringArray) -> pa.Int32Array:
-    """Code points of each text; null as it is. Those of ASCII alone are as long as their bytes, which is told sooner."""
-    bytes_long = pc.binary_length(texts)
-    others = wide(texts)
+def code_points(texts: pa.StringArray, not_ascii: npt.NDArray[np.bool_] | None = None) -> pa.Int32Array:
+    """Code points of each text; null as it is. Those of ASCII alone are as long as their bytes, which is told sooner.
+
+    Args:
+        texts: a column.
+        not_ascii: which of them are ``wide``, where that is known.
+    """
+    sizes, others = pc.binary_length(texts), wide(texts) if not_ascii is None else not_ascii
     if not others.any():
-        return bytes_long
+        return sizes
     mask = pa.array(others)
-    return pc.replace_with_mask(bytes_long, mask, pc.utf8_length(texts.filter(mask)))
+    return pc.replace_with_mask(sizes, mask, pc.utf8_length(texts.filter(mask)))
