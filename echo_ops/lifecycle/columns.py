@@ -1,7 +1,9 @@
-"""Events of a table as Python lists, and which of them are a document's, in order."""
+"""Events of a table as Python lists, document by document and in order."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -11,15 +13,25 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from echo_ops.lifecycle.edits import parse_all
-from echo_ops.lifecycle.rows import CODE_POINT, Columns, DocumentRows
-from echo_ops.lifecycle.windows import compared
+from echo_ops.lifecycle.rows import CODE_POINT, Columns, DocumentRows, Windows
 from echo_ops.schema.texts import whole
 
 _Codes = npt.NDArray[np.int64]
 
+PORTION = 4096
+"""Events that are Python's objects at once, unless one document has more: they stay in the processor's cache."""
 
-def columns(events: pa.Table, documents: list[DocumentRows]) -> Columns:
-    """Args: events: table in the columns of ``EVENTS``; edits that cannot be used become None."""
+
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """Some documents of a table."""
+
+    rows: _Codes  # in the table: document by document, by ``seq``
+    documents: list[DocumentRows]
+
+
+def columns(events: pa.Table, windows: Windows) -> Columns:
+    """Args: events: of a portion, in the columns of ``EVENTS``; edits that cannot be used become None."""
     return Columns(
         kind=_words(events["kind"]),
         occurred_at=_times(events["occurred_at"]),
@@ -30,7 +42,7 @@ def columns(events: pa.Table, documents: list[DocumentRows]) -> Columns:
         request_id=_values(events["request_id"]),
         caret=_values(events["caret"]),
         document_length=_values(events["document_length"]),
-        windows=compared(events, documents),
+        windows=windows,
         edits=_edits(events["edits"]),
         cause=_words(events["cause"]),
         proposal=_values(events["proposal"]),
@@ -40,14 +52,14 @@ def columns(events: pa.Table, documents: list[DocumentRows]) -> Columns:
     )
 
 
-def documents(events: pa.Table) -> list[DocumentRows]:
-    """The documents of a table, independent of the order that the events came in.
+def portions(events: pa.Table) -> Iterator[Portion]:
+    """The documents of a table, some thousand events at a time, independent of the order that the events came in.
 
-    A repeat is the same event told twice: whichever was received first stands for it. Where two sessions count their
-    own ``seq`` in one document, each is read alone.
+    A document is always in one portion. A repeat is the same event told twice: whichever was received first stands for
+    it. Where two sessions count their own ``seq`` in one document, each is read alone.
     """
     if not events.num_rows:
-        return []
+        return
     document, session, user = (_codes(events[name]) for name in ("document_id", "session_id", "user_id"))
     keys = pa.table({"document": document, **{name: events[name] for name in ("seq", "received_at", "event_id")}})
     order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]).to_numpy()
@@ -61,19 +73,21 @@ def documents(events: pa.Table) -> list[DocumentRows]:
     units = set(document[pc.not_equal(events["offset_unit"], CODE_POINT).to_numpy()[order]].tolist())
 
     found: list[DocumentRows] = []
-    bounds = [*np.flatnonzero(np.append(True, ~same)).tolist(), len(document)]
-    for start, stop in pairwise(bounds):
+    begin = 0  # of the portion
+    for start, stop in pairwise([*np.flatnonzero(np.append(True, ~same)).tolist(), len(document)]):
         code = int(document[start])
         several, converted = code in users, code in units
-        rows = order[start:stop]
         if code in sessions and _apart(session[start:stop], seq[start:stop]):
             for one in np.unique(session[start:stop]):
                 mine = np.flatnonzero(session[start:stop] == one)
                 mine = mine[np.append(True, np.diff(seq[start:stop][mine]) != 0)]
-                found.append(DocumentRows(rows[mine].tolist(), several, converted))
+                found.append(DocumentRows((mine + start - begin).tolist(), several, converted))
         else:
-            found.append(DocumentRows(rows[first[start:stop]].tolist(), several, converted))
-    return found
+            mine = np.flatnonzero(first[start:stop])
+            found.append(DocumentRows((mine + start - begin).tolist(), several, converted))
+        if stop - begin >= PORTION or stop == len(document):
+            yield Portion(order[begin:stop], found)
+            begin, found = stop, []
 
 
 def _apart(session: _Codes, seq: _Codes) -> bool:

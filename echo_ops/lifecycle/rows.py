@@ -20,19 +20,20 @@ text (a letter typed next to its like); the caret says that it did not."""
 
 @dataclass(frozen=True)
 class Texts:
-    """A column of texts, in bytes."""
+    """Texts as bytes."""
 
     data: Any  # memoryview, a type that mypyc does not know
-    starts: list[int]  # of each in ``data``, and the end of the last one
+    starts: list[int]
+    ends: list[int]
 
     def text(self, row: int) -> str:
         """One of them, decoded."""
-        return str(self.data[self.starts[row] : self.starts[row + 1]], "utf-8")
+        return str(self.data[self.starts[row] : self.ends[row]], "utf-8")
 
 
 @dataclass(frozen=True)
 class Windows:
-    """What the events of a table show of their documents (``windows.compared``); decoded when somebody looks."""
+    """What the events of a portion show of their documents; decoded when somebody looks."""
 
     prefixes: Texts
     suffixes: Texts
@@ -45,7 +46,7 @@ class Windows:
 
 @dataclass(frozen=True)
 class Columns:
-    """The events of a table, one entry a row, in the table's order; times in microseconds."""
+    """The events of a portion, one entry a row; times in microseconds."""
 
     kind: list[str]
     occurred_at: list[int]
@@ -69,6 +70,6 @@ class Columns:
 class DocumentRows:
     """The events of one document, each once, by ``seq``."""
 
-    rows: list[int]  # in the table
+    rows: list[int]  # in the portion
     several: bool  # more than one user
     converted: bool  # offsets are not all in code points

@@ -20,8 +20,8 @@ class Snapshot:
     def __init__(self, prefix: str, suffix: str, caret: int, length: int) -> None:
         self._prefix: str | None = prefix
         self._suffix: str | None = suffix
-        self._windows: Windows | None = None  # of the table that its texts lie in
-        self.row = UNSEEN  # in that table
+        self._windows: Windows | None = None  # among which its texts lie
+        self.row = UNSEEN
         self.caret = caret
         self.length = length
         self.start = caret - len(prefix)
@@ -29,7 +29,7 @@ class Snapshot:
 
     @staticmethod
     def of_row(windows: Windows, row: int, caret: int, length: int) -> Snapshot:
-        """The windows of a table's row, both of them there; decoded when somebody looks at them."""
+        """Both windows of a row, which are there; decoded when somebody looks at them."""
         snapshot = Snapshot("", "", caret, length)
         snapshot._prefix = snapshot._suffix = None
         snapshot._windows, snapshot.row = windows, row
@@ -54,7 +54,7 @@ class Snapshot:
         return self._suffix
 
     def since(self, before: Snapshot) -> Stroke | None:
-        """What led here from another window, if all windows of their table were compared and it is plain."""
+        """What led here from another window, if both were compared before and it is plain."""
         windows = self._windows
         if windows is None or before.row == UNSEEN or windows.before[self.row] != before.row:
             return None

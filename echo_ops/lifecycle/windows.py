@@ -13,7 +13,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from echo_ops.lifecycle.rows import UNSEEN, DocumentRows, Stroke, Texts, Windows
+from echo_ops.lifecycle.columns import Portion
+from echo_ops.lifecycle.rows import UNSEEN, Stroke, Texts, Windows
 from echo_ops.lifecycle.states import ANCHOR
 from echo_ops.lifecycle.typing_run import slid
 from echo_ops.schema.events import SHOWING
@@ -30,52 +31,65 @@ _INLINE = 12
 """Bytes that fit in a binary view itself."""
 
 
-def compared(events: pa.Table, documents: list[DocumentRows]) -> Windows:
-    """The windows of a table, each compared with the one before it in its document.
+class TableWindows:
+    """The windows of a table, as they lie in memory."""
 
-    What is found is what ``typing_run.keystroke`` finds, or that nothing changed. What is less plain, and texts that are
-    not all ASCII, are left to the reader.
+    def __init__(self, events: pa.Table) -> None:
+        """Args: events: table in the columns of ``EVENTS``."""
+        self._sides = [_Side.of(whole(events[name])) for name in ("prefix", "suffix")]
 
-    Args:
-        events: table in the columns of ``EVENTS``.
-        documents: its documents.
-    """
-    shows = pc.is_in(events["kind"], pa.array(SHOWING)).to_numpy()
-    prefix, suffix = (_Side.of(events[name], shows) for name in ("prefix", "suffix"))
-    before = [UNSEEN] * events.num_rows
-    strokes: list[Stroke | None] = [None] * events.num_rows
-    for earlier, row, stroke in zip(*_strokes(events, documents, shows, prefix, suffix), strict=True):
-        if stroke is not None:
-            before[row], strokes[row] = earlier, stroke
-    return Windows(
-        prefixes=prefix.stored(),
-        suffixes=suffix.stored(),
-        prefix_lengths=prefix.lengths.tolist(),
-        suffix_lengths=suffix.lengths.tolist(),
-        wide=(prefix.wide | suffix.wide).tolist(),
-        before=before,
-        strokes=strokes,
-    )
+    def compared(self, events: pa.Table, portion: Portion) -> Windows:
+        """Those of a portion, each compared with the one before it in its document.
+
+        What is found is what ``typing_run.keystroke`` finds, or that nothing changed. What is less plain, and texts
+        that are not all ASCII, are left to the reader.
+
+        Args:
+            events: of the portion; without their windows.
+            portion: which rows of the table they are.
+        """
+        shows = pc.is_in(events["kind"], pa.array(SHOWING)).to_numpy()
+        prefix, suffix = (side.at(portion.rows, shows) for side in self._sides)
+        before = [UNSEEN] * len(portion.rows)
+        strokes: list[Stroke | None] = [None] * len(portion.rows)
+        for earlier, row, stroke in zip(*_strokes(events, portion, shows, prefix, suffix), strict=True):
+            if stroke is not None:
+                before[row], strokes[row] = earlier, stroke
+        return Windows(
+            prefixes=prefix.stored(),
+            suffixes=suffix.stored(),
+            prefix_lengths=prefix.lengths.tolist(),
+            suffix_lengths=suffix.lengths.tolist(),
+            wide=(prefix.wide | suffix.wide).tolist(),
+            before=before,
+            strokes=strokes,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Side:
     """The text on one side of the carets; one entry a row."""
 
-    data: npt.NDArray[np.uint8]
-    starts: npt.NDArray[np.int32]  # in ``data``; the last one's end as well
+    data: _Bytes
+    starts: _Numbers  # in ``data``
+    ends: _Numbers
     lengths: _Numbers  # code points, or UNSEEN
     wide: _Truths  # not all ASCII
 
     @classmethod
-    def of(cls, column: pa.ChunkedArray, shows: _Truths) -> _Side:
-        texts = whole(column)
-        not_ascii = wide(texts)
-        lengths = code_points(texts, not_ascii).fill_null(UNSEEN).to_numpy()
-        return cls(*laid_out(texts), np.where(shows, lengths, UNSEEN).astype(np.int64), not_ascii)
+    def of(cls, texts: pa.StringArray) -> _Side:
+        data, offsets = laid_out(texts)
+        bounds, not_ascii = offsets.astype(np.int64), wide(texts)
+        lengths = code_points(texts, not_ascii).fill_null(UNSEEN).to_numpy().astype(np.int64)
+        return cls(data, bounds[:-1], bounds[1:], lengths, not_ascii)
+
+    def at(self, rows: _Numbers, shows: _Truths) -> _Side:
+        """Those of some rows, as far as they show anything."""
+        lengths = np.where(shows, self.lengths[rows], UNSEEN)
+        return _Side(self.data, self.starts[rows], self.ends[rows], lengths, self.wide[rows])
 
     def stored(self) -> Texts:
-        return Texts(self.data.data, self.starts.tolist())
+        return Texts(self.data.data, self.starts.tolist(), self.ends.tolist())
 
     def slices(self, starts: _Numbers, sizes: _Numbers) -> pa.Array:
         """Parts of the bytes, which are not copied: Arrow's binary view.
@@ -91,7 +105,9 @@ class _Side:
             views[:, 1] = fours[np.minimum(starts, len(fours) - 1)]
         if len(short):
             places = starts[short, None] + np.arange(_INLINE)
-            held = np.where(places < (starts + sizes)[short, None], self.data[np.minimum(places, len(self.data) - 1)], 0)
+            held = np.where(
+                places < (starts + sizes)[short, None], self.data[np.minimum(places, len(self.data) - 1)], 0
+            )
             views[short, 1:] = held.astype(np.uint8).view(np.int32)
         buffers = [None, pa.py_buffer(views), pa.py_buffer(self.data)]
         return pa.Array.from_buffers(pa.binary_view(), len(starts), buffers)
@@ -105,11 +121,11 @@ class _Side:
 
 
 def _strokes(
-    events: pa.Table, documents: list[DocumentRows], shows: _Truths, prefix: _Side, suffix: _Side
+    events: pa.Table, portion: Portion, shows: _Truths, prefix: _Side, suffix: _Side
 ) -> tuple[list[int], list[int], list[Stroke | None]]:
     """The rows of two windows in a row, and what leads from one to the other, where that is plain."""
-    rows = np.array([row for document in documents for row in document.rows], np.int64)
-    numbers = np.repeat(np.arange(len(documents)), [len(document.rows) for document in documents])
+    rows = np.array([row for document in portion.documents for row in document.rows], np.int64)
+    numbers = np.repeat(np.arange(len(portion.documents)), [len(document.rows) for document in portion.documents])
     numbers, rows = numbers[shows[rows]], rows[shows[rows]]
     caret, length = (events[name].fill_null(UNSEEN).to_numpy() for name in ("caret", "document_length"))
     ahead, behind = prefix.lengths, suffix.lengths
