@@ -79,6 +79,7 @@ class _Side:
     @classmethod
     def of(cls, texts: pa.StringArray) -> _Side:
         data, offsets = laid_out(texts)
+        data = data if len(data) >= _INLINE else np.pad(data, (0, _INLINE))  # so that there is always a byte to look at
         bounds, not_ascii = offsets.astype(np.int64), wide(texts)
         lengths = code_points(texts, not_ascii).fill_null(UNSEEN).to_numpy().astype(np.int64)
         return cls(data, bounds[:-1], bounds[1:], lengths, not_ascii)
