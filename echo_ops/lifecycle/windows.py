@@ -138,10 +138,11 @@ def _strokes(
     # Both show ``same`` characters before what came or went.
     same = np.where(grown > 0, ahead[now] - grown, ahead[before] + grown)
     likely = (numbers[:-1] == numbers[1:]) & plain[before] & plain[now] & (caret[now] - caret[before] == grown)
-    likely &= (behind[now] == behind[before]) & ((behind[now] >= ANCHOR) | (caret[now] + behind[now] == length[now]))
-    likely &= (same >= 0) & (same <= np.where(grown > 0, ahead[before], ahead[now]))
+    likely &= (behind[now] == behind[before]) & (same >= 0) & (same <= np.where(grown > 0, ahead[before], ahead[now]))
     at = np.minimum(caret[before], caret[now])
-    likely &= np.where(grown == 0, ahead[now] == ahead[before], (same >= ANCHOR) | (same == at))
+    anchored = (same >= ANCHOR) | (same == at)
+    anchored &= (behind[now] >= ANCHOR) | (caret[now] + behind[now] == length[now])
+    likely &= np.where(grown == 0, ahead[now] == ahead[before], anchored)
     before, now, grown, same, at = before[likely], now[likely], grown[likely], same[likely], at[likely]
     if not len(now):
         return [], [], []
@@ -160,10 +161,10 @@ def _strokes(
     strokes: list[Stroke | None] = [(edit, edit[0], edit[0]) for edit in edits]
     size = np.abs(grown)
     left, right = edge - prefix.starts[before], behind[now]  # bytes to either side
-    alike = _alike(prefix.data, changed, suffix.data, np.where(right > 0, suffix.starts[now], -1))
-    alike |= _alike(prefix.data, changed + size - 1, prefix.data, np.where(left > 0, edge - 1, -1))
+    alike = _alike(prefix.data, changed, suffix.data, np.where((size > 0) & (right > 0), suffix.starts[now], -1))
+    alike |= _alike(prefix.data, changed + size - 1, prefix.data, np.where((size > 0) & (left > 0), edge - 1, -1))
     breaks = np.array(["\n" in text or "\r" in text for _, _, text in edits], bool)
-    doubtful = np.flatnonzero((size > 0) & alike | breaks)
+    doubtful = np.flatnonzero(alike | breaks)
     changed, size, edge, now_too = changed[doubtful], size[doubtful], edge[doubtful], now[doubtful]
     left, right = np.minimum(left[doubtful], NEAR), np.minimum(right[doubtful], NEAR)
     texts, lefts = prefix.texts(changed, size), prefix.texts(edge - left, left)
