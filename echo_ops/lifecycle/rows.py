@@ -32,6 +32,18 @@ class Texts:
 
 
 @dataclass(frozen=True)
+class Pieces:
+    """Texts, one behind the other."""
+
+    text: str
+    bounds: list[int]  # where each begins, and the last one ends
+
+    def piece(self, place: int) -> str:
+        """One of them."""
+        return self.text[self.bounds[place] : self.bounds[place + 1]]
+
+
+@dataclass(frozen=True)
 class Windows:
     """What the events of a portion show of their documents; decoded when somebody looks."""
 

@@ -8,8 +8,11 @@ somebody looks. So both are visited once a run, and a keystroke costs no more th
 from __future__ import annotations
 
 from echo_ops.lifecycle.edits import Edit, common_end, common_start
-from echo_ops.lifecycle.rows import Stroke
+from echo_ops.lifecycle.rows import Pieces, Stroke
 from echo_ops.lifecycle.states import ANCHOR, Snapshot
+
+NEAR = 64
+"""Characters to either side of what was typed that are looked at for its like, before all of the window is."""
 
 
 class TypingRun:
@@ -74,6 +77,35 @@ def keystroke(before: Snapshot, now: Snapshot) -> Stroke | None:
     if grown == 0 or same < 0 or (same < ANCHOR and same != caret) or not prefix.endswith(old[:same]):
         return None
     return slid((caret, before.caret, ""), old[same:], old[:same], suffix)
+
+
+def strokes(starts: list[int], ends: list[int], texts: Pieces) -> list[Stroke | None]:
+    """Edits at the caret that could not slide, each from where to where, and what came."""
+    found: list[Stroke | None] = []
+    for place in range(len(starts)):
+        start = starts[place]
+        edit: Edit = (start, ends[place], texts.piece(place))
+        found.append((edit, start, start))
+    return found
+
+
+def slide(found: list[Stroke | None], places: list[int], texts: Pieces, before: Pieces, behind: Pieces) -> None:
+    """Tell of some strokes how far they could slide; what ``slid`` does not take, or cannot tell, becomes None.
+
+    Args:
+        found: the strokes.
+        places: of those that may slide.
+        texts: what came or went, one a place.
+        before: up to ``NEAR`` unchanged characters before it.
+        behind: up to ``NEAR`` behind it.
+    """
+    for index in range(len(places)):
+        stroke = found[places[index]]
+        assert stroke is not None
+        told = slid(stroke[0], texts.piece(index), before.piece(index), behind.piece(index))
+        if told is not None and told[2] - told[1] >= NEAR:
+            told = None
+        found[places[index]] = told
 
 
 def slid(edit: Edit, text: str, before: str, behind: str) -> Stroke | None:

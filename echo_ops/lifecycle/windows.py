@@ -6,6 +6,7 @@ of bytes; the windows themselves need not be copied, nor made strings, and few o
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,18 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from echo_ops.lifecycle.columns import Portion
-from echo_ops.lifecycle.rows import UNSEEN, Stroke, Texts, Windows
+from echo_ops.lifecycle.rows import UNSEEN, Pieces, Stroke, Texts, Windows
 from echo_ops.lifecycle.states import ANCHOR
-from echo_ops.lifecycle.typing_run import slid
+from echo_ops.lifecycle.typing_run import NEAR, slide, strokes
 from echo_ops.schema.events import SHOWING
 from echo_ops.schema.texts import code_points, laid_out, whole, wide
 
 _Numbers = npt.NDArray[np.int64]
 _Bytes = npt.NDArray[np.uint8]
 _Truths = npt.NDArray[np.bool_]
-
-NEAR = 64
-"""Characters to either side of what was typed that are looked at for its like."""
 
 _INLINE = 12
 """Bytes that fit in a binary view itself."""
@@ -51,10 +49,10 @@ class TableWindows:
         shows = pc.is_in(events["kind"], pa.array(SHOWING)).to_numpy()
         prefix, suffix = (side.at(portion.rows, shows) for side in self._sides)
         before = [UNSEEN] * len(portion.rows)
-        strokes: list[Stroke | None] = [None] * len(portion.rows)
+        placed: list[Stroke | None] = [None] * len(portion.rows)
         for earlier, row, stroke in zip(*_strokes(events, portion, shows, prefix, suffix), strict=True):
             if stroke is not None:
-                before[row], strokes[row] = earlier, stroke
+                before[row], placed[row] = earlier, stroke
         return Windows(
             prefixes=prefix.stored(),
             suffixes=suffix.stored(),
@@ -62,7 +60,7 @@ class TableWindows:
             suffix_lengths=suffix.lengths.tolist(),
             wide=(prefix.wide | suffix.wide).tolist(),
             before=before,
-            strokes=strokes,
+            strokes=placed,
         )
 
 
@@ -113,12 +111,11 @@ class _Side:
         buffers = [None, pa.py_buffer(views), pa.py_buffer(self.data)]
         return pa.Array.from_buffers(pa.binary_view(), len(starts), buffers)
 
-    def texts(self, starts: _Numbers, sizes: _Numbers) -> list[str]:
-        """Parts of the bytes, which are ASCII, as strings."""
-        ends = np.cumsum(sizes)
-        begins = ends - sizes
-        together = self.data[np.repeat(starts - begins, sizes) + np.arange(sizes.sum())].tobytes().decode("ascii")
-        return [together[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+    def pieces(self, starts: _Numbers, sizes: _Numbers) -> Pieces:
+        """Parts of the bytes, which are ASCII, as text."""
+        bounds = np.append(0, np.cumsum(sizes))
+        together = self.data[np.repeat(starts - bounds[:-1], sizes) + np.arange(bounds[-1])]
+        return Pieces(together.tobytes().decode("ascii"), bounds.tolist())
 
 
 def _strokes(
@@ -157,22 +154,24 @@ def _strokes(
     edge, changed = (old + same)[equal], (np.where(came, new, old) + same)[equal]
     before, now, grown, at = before[equal], now[equal], grown[equal], at[equal]
 
-    edits = list(zip(at.tolist(), caret[before].tolist(), prefix.texts(changed, np.maximum(grown, 0)), strict=True))
-    strokes: list[Stroke | None] = [(edit, edit[0], edit[0]) for edit in edits]
+    inserted = prefix.pieces(changed, np.maximum(grown, 0))
+    found = strokes(at.tolist(), caret[before].tolist(), inserted)
     size = np.abs(grown)
     left, right = edge - prefix.starts[before], behind[now]  # bytes to either side
     alike = _alike(prefix.data, changed, suffix.data, np.where((size > 0) & (right > 0), suffix.starts[now], -1))
     alike |= _alike(prefix.data, changed + size - 1, prefix.data, np.where((size > 0) & (left > 0), edge - 1, -1))
-    breaks = np.array(["\n" in text or "\r" in text for _, _, text in edits], bool)
-    doubtful = np.flatnonzero(alike | breaks)
-    changed, size, edge, now_too = changed[doubtful], size[doubtful], edge[doubtful], now[doubtful]
-    left, right = np.minimum(left[doubtful], NEAR), np.minimum(right[doubtful], NEAR)
-    texts, lefts = prefix.texts(changed, size), prefix.texts(edge - left, left)
-    rights = suffix.texts(suffix.starts[now_too], right)
-    for place, text, ahead_of_it, behind_it in zip(doubtful.tolist(), texts, lefts, rights, strict=True):
-        stroke = slid(edits[place], text, ahead_of_it, behind_it)
-        strokes[place] = stroke if stroke and stroke[2] - stroke[1] < NEAR else None
-    return before.tolist(), now.tolist(), strokes
+    breaks = [line.start() for line in re.finditer("[\r\n]", inserted.text)]
+    alike[np.searchsorted(inserted.bounds, breaks, side="right") - 1] = True
+    places = np.flatnonzero(alike)
+    left, right = np.minimum(left[places], NEAR), np.minimum(right[places], NEAR)
+    slide(
+        found,
+        places.tolist(),
+        prefix.pieces(changed[places], size[places]),
+        prefix.pieces(edge[places] - left, left),
+        suffix.pieces(suffix.starts[now[places]], right),
+    )
+    return before.tolist(), now.tolist(), found
 
 
 def _alike(one: _Bytes, at: _Numbers, other: _Bytes, other_at: _Numbers) -> _Truths:
