@@ -26,6 +26,7 @@ from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, LOCK_UN, flock
 from pathlib import Path
 
 import psycopg2
+import psycopg2.errors
 from psycopg2.extensions import parse_dsn
 
 from echo_ops.errors import UnavailableError
@@ -276,7 +277,9 @@ class _Server:
                 connection.autocommit = True
                 cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (DATABASE,))
                 if cursor.fetchone() is None:
-                    cursor.execute(f"CREATE DATABASE {DATABASE}")
+                    # The server goes on making it for a process that was killed meanwhile.
+                    with suppress(psycopg2.errors.DuplicateDatabase, psycopg2.errors.UniqueViolation):
+                        cursor.execute(f"CREATE DATABASE {DATABASE}")
         except (OSError, psycopg2.OperationalError):
             return False
         return True
