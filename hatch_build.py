@@ -18,7 +18,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PACKAGE = Path("echo_ops/lifecycle")
-INTERPRETED = {"__init__", "compiled", "columns", "reconstruct", "windows"}  # the latter work in Arrow and numpy
+INTERPRETED = {"__init__", "compiled", "columns", "reconstruct"}  # the latter work in Arrow and numpy
 
 BUILD = """
 import sys

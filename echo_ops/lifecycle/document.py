@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from echo_ops.lifecycle.closing import ClosingPolicy
 from echo_ops.lifecycle.decision import OUTCOMES, at_caret, stronger
 from echo_ops.lifecycle.gap import Gap
-from echo_ops.lifecycle.rows import CODE_POINT, UNSEEN, Columns, DocumentRows
+from echo_ops.lifecycle.rows import CODE_POINT, Columns, DocumentRows
 from echo_ops.lifecycle.states import Snapshot
 from echo_ops.lifecycle.tracked import TrackedText
 from echo_ops.lifecycle.units import from_units, to_units
@@ -179,30 +179,20 @@ class Document:
 
     def _snapshot(self, row: int, now: int) -> Snapshot | None:
         c = self.columns
-        windows, caret, length = c.windows, c.caret[row], c.document_length[row]
-        ahead, behind = windows.prefix_lengths[row], windows.suffix_lengths[row]
-        if ahead == UNSEEN and behind == UNSEEN:
+        prefix, suffix, caret, length = c.prefix[row], c.suffix[row], c.caret[row], c.document_length[row]
+        if prefix is None and suffix is None:
             return Snapshot("", "", 0, 0) if length == 0 else None
+        prefix, suffix = prefix or "", suffix or ""
+        if self.unit != CODE_POINT:
+            prefix, suffix = to_units(prefix, self.unit), to_units(suffix, self.unit)
         if caret is None or length is None or self.virtual:
             if self.told:
                 return None
             self.virtual = True
-            return self.text.place(self._prefix(row), self._suffix(row), now)
-        if ahead == UNSEEN or behind == UNSEEN or (self.unit != CODE_POINT and windows.wide[row]):
-            prefix, suffix = self._prefix(row), self._suffix(row)
-            shows_it = len(prefix) <= caret and caret + len(suffix) <= length
-            return Snapshot(prefix, suffix, caret, length) if shows_it else None
-        if ahead > caret or caret + behind > length:
+            return self.text.place(prefix, suffix, now)
+        if len(prefix) > caret or caret + len(suffix) > length:
             return None
-        return Snapshot.of_row(windows, row, caret, length)
-
-    def _prefix(self, row: int) -> str:
-        windows = self.columns.windows
-        return to_units(windows.prefixes.text(row), self.unit) if windows.prefix_lengths[row] != UNSEEN else ""
-
-    def _suffix(self, row: int) -> str:
-        windows = self.columns.windows
-        return to_units(windows.suffixes.text(row), self.unit) if windows.suffix_lengths[row] != UNSEEN else ""
+        return Snapshot(prefix, suffix, caret, length)
 
     def _proposal(self, row: int, gap: Gap) -> str | None:
         """The proposal of an event as an insertion at the caret of its request."""
@@ -213,9 +203,8 @@ class Document:
         start, end, caret = c.replace_start[row], c.replace_end[row], c.caret[gap.row]
         if start is None or end is None or caret is None or not start <= caret <= end:
             return proposal
-        if start == end:
-            return proposal
-        prefix, suffix = self._prefix(gap.row), self._suffix(gap.row)
+        prefix = to_units(c.prefix[gap.row] or "", self.unit)
+        suffix = to_units(c.suffix[gap.row] or "", self.unit)
         return at_caret(proposal, prefix[len(prefix) - (caret - start) :], suffix[: end - caret])
 
     def _found(self, gap: Gap) -> Found:

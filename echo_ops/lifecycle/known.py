@@ -85,8 +85,8 @@ class KnownText:
         """``text`` stands at ``start`` now; it joins the fragments that it touches and corrects them."""
         starts, texts = self.starts, self.texts
         stop = start + len(text)
-        if self.holds(start, stop):
-            index = bisect_right(starts, start) - 1
+        index = bisect_right(starts, start) - 1
+        if index >= 0 and stop <= starts[index] + len(texts[index]):
             at, old = starts[index], texts[index]
             if old[start - at : stop - at] != text:
                 texts[index] = f"{old[: start - at]}{text}{old[stop - at :]}"
@@ -106,11 +106,6 @@ class KnownText:
         if sum(len(old) for _, old in pieces) > LIMIT:
             pieces = [(max(start - LIMIT // 4, before), joined[max(start - LIMIT // 4 - before, 0) :][: LIMIT // 2])]
         self.starts, self.texts = [at for at, _ in pieces], [old for _, old in pieces]
-
-    def holds(self, start: int, stop: int) -> bool:
-        """Whether all of ``[start, stop)`` is known."""
-        index = bisect_right(self.starts, start) - 1
-        return index >= 0 and stop <= self.starts[index] + len(self.texts[index])
 
     def around(self, offset: int) -> tuple[int, str]:
         """The fragment that holds ``offset`` (or ends there), with its start; an empty one where nothing is known."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,14 +12,11 @@ from echo_ops.lifecycle.closing import closing_policy
 from echo_ops.lifecycle.columns import Portion, columns, portions
 from echo_ops.lifecycle.decision import kept_rate
 from echo_ops.lifecycle.document import Document, Found
-from echo_ops.lifecycle.rows import Columns
-from echo_ops.lifecycle.windows import TableWindows
 from echo_ops.schema.conform import conform
 from echo_ops.schema.events import EVENTS
 from echo_ops.schema.lifecycles import CHECKPOINTS, LIFECYCLES
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_READ = {field.name for field in fields(Columns)} - {"windows"}
 _ORDER = ("requested_at", "request_id", "document_id", "session_id")
 
 
@@ -61,27 +56,23 @@ def reconstruct(
     end = None if horizon is None else _microseconds(horizon)
     window = None if received is None else tuple(_microseconds(moment) for moment in received)
 
-    windows = TableWindows(events)
-    narrow = events.select([name for name in EVENTS.names if name in _READ])
-    found: list[Found] = []
+    def lifecycles_of(portion: Portion) -> pa.Table:
+        rows = columns(portion.events)
+        found = [
+            one
+            for document in portion.documents
+            for one in Document(rows, document, closing).read(end)
+            if window is None or window[0] <= rows.received_at[one.row] < window[1]
+        ]
+        return _table(portion.events, found, closing.name)
 
-    def read(portion: Portion) -> pa.Array:
-        """Add what became of a portion's requests; gives their rows in the table. The portion's objects are then gone,
-        and the next one's take their room."""
-        some = narrow.take(portion.rows)
-        lists = columns(some, windows.compared(some, portion))
-        first = len(found)
-        for document in portion.documents:
-            for one in Document(lists, document, closing).read(end):
-                if window is None or window[0] <= lists.received_at[one.row] < window[1]:
-                    found.append(one)
-        return portion.rows[[one.row for one in found[first:]]]
-
-    rows = np.concatenate([np.empty(0, np.int64), *map(read, portions(events))])
-    return _table(events.take(rows), found, closing.name).sort_by([(name, "ascending") for name in _ORDER])
+    # A portion is gone before the next one is made, which takes its room.
+    lifecycles = pa.concat_tables([LIFECYCLES.empty_table(), *map(lifecycles_of, portions(events))])
+    return lifecycles.sort_by([(name, "ascending") for name in _ORDER]).combine_chunks()
 
 
-def _table(requests: pa.Table, found: list[Found], policy: str) -> pa.Table:
+def _table(events: pa.Table, found: list[Found], policy: str) -> pa.Table:
+    requests = events.take(pa.array([one.row for one in found], pa.int64()))
     computed: dict[str, list[Any]] = {
         "proposal": [one.proposal for one in found],
         "decision": [one.decision for one in found],

@@ -6,7 +6,6 @@ One of each is made for every event: they are plain classes, for mypyc does not 
 from __future__ import annotations
 
 from echo_ops.lifecycle.edits import Edit
-from echo_ops.lifecycle.rows import UNSEEN, Stroke, Windows
 
 ANCHOR = 100
 """Characters of unchanged text that confirm a placement (contract.md)."""
@@ -15,62 +14,27 @@ ANCHOR = 100
 class Snapshot:
     """A window of a document around the caret; offsets are absolute, ``length`` is that of the whole document."""
 
-    __slots__ = ("_prefix", "_suffix", "_windows", "caret", "length", "row", "start", "stop")
+    __slots__ = ("caret", "length", "prefix", "suffix")
 
     def __init__(self, prefix: str, suffix: str, caret: int, length: int) -> None:
-        self._prefix: str | None = prefix
-        self._suffix: str | None = suffix
-        self._windows: Windows | None = None  # among which its texts lie
-        self.row = UNSEEN
+        self.prefix = prefix
+        self.suffix = suffix
         self.caret = caret
         self.length = length
-        self.start = caret - len(prefix)
-        self.stop = caret + len(suffix)
-
-    @staticmethod
-    def of_row(windows: Windows, row: int, caret: int, length: int) -> Snapshot:
-        """Both windows of a row, which are there; decoded when somebody looks at them."""
-        snapshot = Snapshot("", "", caret, length)
-        snapshot._prefix = snapshot._suffix = None
-        snapshot._windows, snapshot.row = windows, row
-        snapshot.start = caret - windows.prefix_lengths[row]
-        snapshot.stop = caret + windows.suffix_lengths[row]
-        return snapshot
-
-    @property
-    def prefix(self) -> str:
-        """What is seen before the caret."""
-        if self._prefix is None:
-            assert self._windows is not None
-            self._prefix = self._windows.prefixes.text(self.row)
-        return self._prefix
-
-    @property
-    def suffix(self) -> str:
-        """What is seen behind the caret."""
-        if self._suffix is None:
-            assert self._windows is not None
-            self._suffix = self._windows.suffixes.text(self.row)
-        return self._suffix
-
-    def since(self, before: Snapshot) -> Stroke | None:
-        """What led here from another window, if both were compared before and it is plain."""
-        windows = self._windows
-        if windows is None or before.row == UNSEEN or windows.before[self.row] != before.row:
-            return None
-        return windows.strokes[self.row]
 
     def same(self, other: Snapshot) -> bool:
         """Whether both show the same."""
-        stroke = self.since(other)
-        if stroke is not None:
-            return stroke[0][0] == stroke[0][1] and not stroke[0][2]
         return (
             self.caret == other.caret
             and self.length == other.length
             and self.prefix == other.prefix
             and self.suffix == other.suffix
         )
+
+    @property
+    def start(self) -> int:
+        """Where the window begins."""
+        return self.caret - len(self.prefix)
 
     @property
     def text(self) -> str:

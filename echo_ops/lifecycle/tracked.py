@@ -31,16 +31,14 @@ class TrackedText:
         self._known = KnownText()
         self._lost_at = 0
         self._seen_at = 0  # when a snapshot last showed it
-        self._run = TypingRun()  # what the gaps do not know yet
-        self._written = TypingRun()  # what the known text does not know yet
-        self._unlaid: Snapshot | None = None  # what was seen last of what was written
+        self._run = TypingRun()
         self._view: Snapshot | None = None  # what the last event showed, if nothing happened since
 
     # --- the document as a whole
 
     def start(self, length: int | None, caret: int | None, shown: Snapshot | None) -> None:
         """The document is opened; nothing of before is known any more."""
-        self._run, self._written, self._unlaid = TypingRun(), TypingRun(), None
+        self._run = TypingRun()
         self._known.forget()
         self.lost = False
         self.length, self.caret = length, caret
@@ -82,12 +80,11 @@ class TrackedText:
 
     def shows(self, snapshot: Snapshot) -> bool:
         """Whether the last event showed the very same, and every change is reported."""
-        return self._view is not None and snapshot.same(self._view) and not self.sparse
+        return self._view is not None and self._view.same(snapshot) and not self.sparse
 
     def place(self, prefix: str, suffix: str, now: int) -> Snapshot:
         """A snapshot from a client that sends no offsets: it gets our own, those of the text it was first seen in."""
         self._settle_run()
-        self._settle_known()
         known = self._known
         if self.length is None or not known.starts:
             return Snapshot(prefix, suffix, len(prefix), len(prefix) + len(suffix))
@@ -145,11 +142,9 @@ class TrackedText:
             gaps.advance(now)
         one_stroke = by is None and len(edits) == 1 and not self._may_accept(edits[0][2])
         if one_stroke and self._run.take(edits[0], now):
-            self._write(edits[0])
             self.caret = None
             return
         self._settle_run()
-        self._settle_known()
         if from_outside and length and any(edit[:2] == (0, length) for edit in edits):
             gaps.close_all("replaced", now)
         reduced = [edit for edit in map(self._reduce, edits) if edit[1] > edit[0] or edit[2]]
@@ -201,8 +196,7 @@ class TrackedText:
             if stroke is not None:
                 edit, low, high = stroke
                 self._typed(edit, low, high, now)
-                self._write(edit)
-                self._unlaid = snapshot
+                self._run.view = snapshot
                 self.caret, self.length = snapshot.caret, snapshot.length
                 return
         self._settle_run()
@@ -225,10 +219,10 @@ class TrackedText:
             run.take(edit, now)
         else:
             self.gaps.edit([edit], now)
+            self._known.apply(start, edit[1], text)
             self._watch_display([edit])
 
     def _see(self, snapshot: Snapshot, now: int, by: str | None, sure: bool, one: bool | None) -> None:
-        self._settle_known()
         gaps, known, length = self.gaps, self._known, self.length
         was_lost, self.lost = self.lost, False
         before, self.caret = self.caret, snapshot.caret
@@ -264,50 +258,30 @@ class TrackedText:
                     known.hide(start, hidden)
                     gaps.unseen = True
         gaps.advance(now)
-        known.lay(snapshot.start, snapshot.text)
-        self._shown(snapshot, now)
+        self.length = snapshot.length
+        self.confirm(snapshot, now)
 
     def confirm(self, snapshot: Snapshot, now: int) -> None:
         """This is what the document looks like, and nothing changed."""
         self._settle_run()
-        if self._view is None or not snapshot.same(self._view):
-            self._settle_known()
-            self._known.lay(snapshot.start, snapshot.text)
-        self._shown(snapshot, now)
-
-    def _shown(self, snapshot: Snapshot, now: int) -> None:
-        """This is what the document looks like, and known."""
         self.length, self.caret = snapshot.length, snapshot.caret
         self._view = snapshot
         self._seen_at = now
+        self._known.lay(snapshot.start, snapshot.text)
         if self.gaps.unseen:
             self.gaps.reveal(snapshot.start, snapshot.text)
 
     def _settle_run(self) -> None:
-        """Apply to the gaps what was held back."""
+        """Apply what was held back."""
         run = self._run
         if run.text:
             start, text = run.start, run.text
             run.text = ""
             self.gaps.edit([(start, start, text)], run.began, ended=run.ended)
-
-    def _write(self, edit: Edit) -> None:
-        """Apply to the known text, at some time, what was typed or deleted."""
-        if not self._written.take(edit, 0):
-            self._settle_known()
-            if not self._written.take(edit, 0):
-                self._known.apply(*edit)
-
-    def _settle_known(self) -> None:
-        """Apply to the known text what was held back."""
-        written, view = self._written, self._unlaid
-        if written.text:
-            self._known.apply(written.start, written.start, written.text)
-            written.text = ""
-        # What was typed in a window that is known is known as well.
-        if view is not None and not self._known.holds(view.start, view.stop):
-            self._known.lay(view.start, view.text)
-        self._unlaid = None
+            self._known.apply(start, start, text)
+        if run.view is not None:
+            self._known.lay(run.view.start, run.view.text)
+            run.view = None
 
     def _early(self, derived: Derived, caret: int, now: int) -> list[Edit]:
         """Apply what was typed at some time between two requests; what led to the later one is left for now.
