@@ -53,9 +53,22 @@ def connect(url: str, *, autocommit: bool = False) -> Iterator[Connection]:
             connection.close()
 
 
+class CopyError(Exception):
+    """What libpq says of a COPY that failed.
+
+    Args:
+        state: SQLSTATE; None where there is no server to give one.
+        message: in its words.
+    """
+
+    def __init__(self, state: str | None, message: str) -> None:
+        super().__init__(message)
+        self.state = state
+
+
 @contextmanager
 def translated(url: str) -> Iterator[None]:
-    """Errors of psycopg2 and ADBC in the block, told as ours: one line, without password and without users' code."""
+    """Errors of the drivers in the block, told as ours: one line, without password and without users' code."""
     from adbc_driver_manager import Error as AdbcError
 
     try:
@@ -64,6 +77,8 @@ def translated(url: str) -> Iterator[None]:
         raise _told(url, error.pgcode, error.diag.message_primary or str(error)) from None
     except AdbcError as error:
         raise _told(url, error.sqlstate, str(error)) from None
+    except CopyError as error:
+        raise _told(url, error.state, str(error)) from None
 
 
 def is_conflict(error: BaseException) -> bool:

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
-
-import pyarrow as pa
+from typing import Any
 
 from echo_ops.errors import InputError
-from echo_ops.events.postgres import connect, dsn, translated
+from echo_ops.events.copy_reader import Batches, copied
+from echo_ops.events.postgres import connect
 from echo_ops.schema.events import EVENTS, SHOWING
 from echo_ops.settings import Consent
 from echo_ops.sql import statement
-
-if TYPE_CHECKING:
-    from adbc_driver_manager.dbapi import Cursor
 
 BUCKETS = 65536
 """Values of ``echo.document_bucket``; a shard is a range of them, and so is each of its parts."""
 
 BATCH_BYTES = 1 << 26
 """Of a batch, about. A part of a day is mostly one batch, and need not be put together."""
-
-Batches = Iterator[pa.RecordBatch]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,28 +86,16 @@ def read(
         )
     window = {**_window(start, end, day_start, day_end), "opt_in": consent == "opt_in", "showing": list(SHOWING)}
     bounds = [(shard * parts + number) * BUCKETS // (shards * parts) for number in range(parts + 1)]
-    return _parts(url, [{**window, "first_bucket": first, "past_bucket": past} for first, past in pairwise(bounds)])
+    ranges = [{**window, "first_bucket": first, "past_bucket": past} for first, past in pairwise(bounds)]
+    return _parts(url, ranges)
 
 
-def _parts(url: str, parts: Sequence[Mapping[str, Any]]) -> Generator[Batches, None, None]:
-    from adbc_driver_postgresql import StatementOptions, dbapi
-
-    # COPY takes no parameters, and without COPY the driver holds the whole result twice. So psycopg2 binds the values,
-    # on its side as it always does; constants also let the planner leave out the tables of other days and documents.
+def _parts(url: str, ranges: Sequence[Mapping[str, Any]]) -> Generator[Batches, None, None]:
+    # COPY takes no parameters, so psycopg2 binds them, on its side as it always does. Constants also let the planner
+    # leave out the tables of other days and documents.
     with connect(url) as connection, connection.cursor() as cursor:
-        queries = [cursor.mogrify(statement("events_read"), values).decode() for values in parts]
-    # Each query is a transaction of its own: whoever drops a day need not wait for the whole harvest.
-    with translated(url), dbapi.connect(dsn(url), autocommit=True) as stream, stream.cursor() as cursor:
-        cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(BATCH_BYTES)})
-        for query in queries:
-            cursor.execute(query)
-            yield _batches(url, cursor)
-
-
-def _batches(url: str, cursor: Cursor) -> Batches:
-    with translated(url):
-        for batch in cursor.fetch_record_batch():
-            yield batch.cast(EVENTS)
+        queries = [cursor.mogrify(statement("events_read"), values).decode() for values in ranges]
+    yield from copied(url, queries, EVENTS, BATCH_BYTES)
 
 
 def _window(start: datetime, end: datetime, day_start: datetime, day_end: datetime) -> dict[str, datetime]:

@@ -1,0 +1,11 @@
+from typing import Any
+
+def read(
+    connection: int | None,
+    get_copy_data: int | None,
+    free_memory: int | None,
+    kinds: str,
+    room: tuple[int, ...],
+    most: int,
+    /,
+) -> tuple[int, int, tuple[tuple[int, Any, Any, Any], ...]]: ...
