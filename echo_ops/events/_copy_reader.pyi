@@ -1,7 +1,7 @@
 from typing import Any
 
 def read(
-    connection: int | None,
+    connection: int,
     get_copy_data: int | None,
     free_memory: int | None,
     kinds: str,

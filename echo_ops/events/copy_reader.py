@@ -15,7 +15,9 @@ from typing import Any
 
 import psycopg2
 import pyarrow as pa
+from psycopg2.extensions import connection as Connection
 
+from echo_ops.errors import InputError
 from echo_ops.events.postgres import CopyError, connect, dsn, translated
 
 try:
@@ -53,7 +55,8 @@ def copied(url: str, queries: Sequence[str], schema: pa.Schema, most_bytes: int)
         One stream a query, to be read before the next one is asked for. What goes wrong is raised there.
 
     Raises:
-        InputError, UnavailableError: see ``postgres.connect``.
+        InputError: the rows do not fit the schema; or as ``postgres.connect``.
+        UnavailableError: see ``postgres.connect``.
     """
     with translated(url):
         for stream in (_compiled if compiled() else _by_adbc)(url, queries, schema, most_bytes):
@@ -72,27 +75,37 @@ def _by_adbc(url: str, queries: Sequence[str], schema: pa.Schema, most_bytes: in
         cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(most_bytes)})
         for query in queries:
             cursor.execute(query)
-            yield (batch.cast(schema) for batch in cursor.fetch_record_batch())
+            yield _cast(cursor.fetch_record_batch(), schema)
+
+
+def _cast(batches: Batches, schema: pa.Schema) -> Batches:
+    try:
+        for batch in batches:
+            yield batch.cast(schema)
+    except OSError as error:  # what Arrow makes of the driver's errors, without their SQLSTATE
+        message = str(error)
+        away = "FATAL:" in message or "closed the connection" in message
+        raise CopyError("57P01" if away else "XX000", message) from None
 
 
 def _compiled(url: str, queries: Sequence[str], schema: pa.Schema, most_bytes: int) -> Iterator[Batches]:
     with connect(url, autocommit=True) as connection:
         connection.set_client_encoding("UTF8")
-        copy = _Copy(connection.pgconn_ptr, schema, most_bytes)
+        copy = _Copy(connection, schema, most_bytes)
         for query in queries:
             copy.start(query)
             yield copy.batches()
 
 
 class _Copy:
-    """One COPY after the other, over a connection of libpq that does nothing else meanwhile.
+    """One COPY after the other, over a connection that does nothing else meanwhile.
 
     Args:
-        connection: address of its PGconn.
+        connection: in autocommit. A stream that is read after it was closed fails.
         schema, most_bytes: as of ``copied``.
     """
 
-    def __init__(self, connection: int | None, schema: pa.Schema, most_bytes: int) -> None:
+    def __init__(self, connection: Connection, schema: pa.Schema, most_bytes: int) -> None:
         self._libpq: Any = _libpq()
         self._connection = connection
         self._schema = schema
@@ -102,7 +115,7 @@ class _Copy:
     def start(self, query: str) -> None:
         """Send the query."""
         statement = f"COPY ({query}) TO STDOUT (FORMAT binary)"
-        self._check(self._libpq.PQexec(self._connection, statement.encode()), _COPY_OUT)
+        self._check(self._libpq.PQexec(self._connection.pgconn_ptr, statement.encode()), _COPY_OUT)
 
     def batches(self) -> Batches:
         """What it finds."""
@@ -110,17 +123,20 @@ class _Copy:
         kinds = "".join(map(_kind, self._schema.types))
         status = 0
         while status >= 0:
-            rows, status, columns = _copy_reader.read(
-                self._connection, get_copy_data, free_memory, kinds, self._room, self._most_bytes
-            )
+            try:
+                rows, status, columns = _copy_reader.read(
+                    self._connection.pgconn_ptr or 0, get_copy_data, free_memory, kinds, self._room, self._most_bytes
+                )
+            except ValueError as error:
+                raise InputError(f"what Postgres sends does not fit {self._schema.names}: {error}") from None
             self._room = tuple(size + size // 8 for _, _, _, (_, size, _) in columns)
             if rows and status != _BROKEN_OFF:
                 arrays = [
                     _array(field.type, rows, *column) for field, column in zip(self._schema, columns, strict=True)
                 ]
                 yield pa.RecordBatch.from_arrays(arrays, schema=self._schema)
-        self._check(self._libpq.PQgetResult(self._connection), _COMMAND_OK)
-        while self._libpq.PQgetResult(self._connection):  # none is left: the connection is idle again
+        self._check(self._libpq.PQgetResult(self._connection.pgconn_ptr), _COMMAND_OK)
+        while self._libpq.PQgetResult(self._connection.pgconn_ptr):  # none is left: the connection is idle again
             pass
 
     def _check(self, result: int | None, wanted: int) -> None:
@@ -128,7 +144,9 @@ class _Copy:
         try:
             if libpq.PQresultStatus(result) != wanted:
                 state = libpq.PQresultErrorField(result, _SQLSTATE)
-                message = libpq.PQresultErrorField(result, _MESSAGE) or libpq.PQerrorMessage(self._connection)
+                message = libpq.PQresultErrorField(result, _MESSAGE) or libpq.PQerrorMessage(
+                    self._connection.pgconn_ptr
+                )
                 raise CopyError(state.decode() if state else None, message.decode(errors="replace"))
         finally:
             libpq.PQclear(result)

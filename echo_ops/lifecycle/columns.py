@@ -44,14 +44,14 @@ def columns(events: pa.Table) -> Columns:
 class Portion:
     """Some documents of a table."""
 
-    events: pa.Table
+    events: pa.Table  # windows as views of the table's
     documents: list[DocumentRows]
 
 
 def portions(events: pa.Table) -> Iterator[Portion]:
     """The documents of a table, some thousand events at a time, independent of the order that the events came in.
 
-    Only a portion's text is copied and in Python's memory: for a whole table of windows, making room for it costs more
+    Only a portion's text is in Python's memory: for a whole table of windows, making room for it costs more
     than all that is done with it. A document is always in one portion. A repeat is the same event told twice:
     whichever was received first stands for it. Where two sessions count their own ``seq`` in one document, each is
     read alone.
@@ -71,6 +71,7 @@ def portions(events: pa.Table) -> Iterator[Portion]:
     units = set(document[pc.not_equal(events["offset_unit"], CODE_POINT).to_numpy()[order]].tolist())
 
     starts = np.flatnonzero(np.append(True, ~same)).tolist()
+    windows, narrow = {name: _Texts(events[name]) for name in WINDOWS}, events.drop_columns(list(WINDOWS))
     found: list[DocumentRows] = []
     first = 0
     for start, stop in pairwise([*starts, len(document)]):
@@ -82,19 +83,33 @@ def portions(events: pa.Table) -> Iterator[Portion]:
                 mine = mine[np.append(True, seq[mine][1:] != seq[mine][:-1])]
                 found.append(DocumentRows((mine - first).tolist(), several, converted))
         else:
-            rows = [row - first for row in range(start, stop) if not repeated[row]]
-            found.append(DocumentRows(rows, several, converted))
+            found.append(
+                DocumentRows([row - first for row in range(start, stop) if not repeated[row]], several, converted)
+            )
         if stop - first >= PORTION or stop == len(document):
-            yield Portion(_taken(events, order[first:stop], unseen[first:stop]), found)
+            rows, hidden = order[first:stop], unseen[first:stop]
+            taken = narrow.take(pa.array(rows))
+            for name in WINDOWS:
+                taken = taken.append_column(name, windows[name].take(rows, hidden))
+            yield Portion(taken, found)
             first, found = stop, []
 
 
-def _taken(events: pa.Table, rows: _Codes, unseen: npt.NDArray[np.bool_]) -> pa.Table:
-    """The rows of a table, without the windows of those that are ``unseen``."""
-    taken = events.drop_columns(list(WINDOWS)).take(pa.array(rows))
-    for name in WINDOWS:
-        taken = taken.append_column(name, events[name].take(pa.array(rows, mask=unseen)))
-    return taken
+class _Texts:
+    """A column of strings, of which rows are taken as views: their text stays where it is (Arrow's ``string_view``)."""
+
+    def __init__(self, column: pa.ChunkedArray) -> None:
+        texts = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        self._valid = texts.is_valid().to_numpy(zero_copy_only=False)
+        viewed = texts.cast(pa.string_view())
+        _, views, *self._buffers = viewed.buffers()
+        self._views = np.frombuffer(views, "V16")[viewed.offset : viewed.offset + len(viewed)]
+
+    def take(self, rows: _Codes, unseen: npt.NDArray[np.bool_]) -> pa.Array:
+        """Null where they are ``unseen``."""
+        valid = np.packbits(self._valid[rows] & ~unseen, bitorder="little")
+        buffers = [pa.py_buffer(valid), pa.py_buffer(self._views[rows]), *self._buffers]
+        return pa.Array.from_buffers(pa.string_view(), len(rows), buffers)
 
 
 def _apart(session: _Codes, seq: _Codes) -> bool:

@@ -9,9 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from echo_ops.lifecycle.closing import closing_policy
-from echo_ops.lifecycle.columns import Portion, columns, portions
+from echo_ops.lifecycle.columns import WINDOWS, Portion, columns, portions
 from echo_ops.lifecycle.decision import kept_rate
 from echo_ops.lifecycle.document import Document, Found
+from echo_ops.lifecycle.rows import Columns
 from echo_ops.schema.conform import conform
 from echo_ops.schema.events import EVENTS
 from echo_ops.schema.lifecycles import CHECKPOINTS, LIFECYCLES
@@ -64,16 +65,18 @@ def reconstruct(
             for one in Document(rows, document, closing).read(end)
             if window is None or window[0] <= rows.received_at[one.row] < window[1]
         ]
-        return _table(portion.events, found, closing.name)
+        return _table(portion.events, rows, found, closing.name)
 
     # A portion is gone before the next one is made, which takes its room.
     lifecycles = pa.concat_tables([LIFECYCLES.empty_table(), *map(lifecycles_of, portions(events))])
     return lifecycles.sort_by([(name, "ascending") for name in _ORDER]).combine_chunks()
 
 
-def _table(events: pa.Table, found: list[Found], policy: str) -> pa.Table:
-    requests = events.take(pa.array([one.row for one in found], pa.int64()))
+def _table(events: pa.Table, rows: Columns, found: list[Found], policy: str) -> pa.Table:
+    requests = events.drop_columns(list(WINDOWS)).take(pa.array([one.row for one in found], pa.int64()))
     computed: dict[str, list[Any]] = {
+        "prefix": [rows.prefix[one.row] or "" for one in found],
+        "suffix": [rows.suffix[one.row] or "" for one in found],
         "proposal": [one.proposal for one in found],
         "decision": [one.decision for one in found],
         "committed": [one.committed for one in found],
@@ -97,8 +100,6 @@ def _table(events: pa.Table, found: list[Found], policy: str) -> pa.Table:
             arrays.append(pa.array(computed[field.name], field.type))
         elif field.name == "requested_at":
             arrays.append(requests["occurred_at"])
-        elif field.name in ("prefix", "suffix"):
-            arrays.append(requests[field.name].fill_null(""))
         else:
             arrays.append(requests[field.name])
     return pa.Table.from_arrays(arrays, schema=LIFECYCLES)

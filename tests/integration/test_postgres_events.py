@@ -20,12 +20,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from echo_ops.errors import InputError, UnavailableError
+from echo_ops.errors import EchoError, InputError, UnavailableError
 from echo_ops.events import load as loading
+from echo_ops.events.copy_reader import compiled, copied
 from echo_ops.events.load import Counts, load
 from echo_ops.events.migrate import current, migrate
 from echo_ops.events.read import Counted, count, days, read
 from echo_ops.schema.events import EVENTS
+from echo_ops.simulate.simulate import write
 
 SPACE = UUID("0194ce5e-7a5b-7cc3-98c4-dc0c0c07398f")
 DAY = datetime(2026, 11, 20, tzinfo=UTC)
@@ -492,6 +494,107 @@ def test_a_server_that_goes_away_meanwhile(database_url: str, tmp_path: Path) ->
     with pytest.raises(UnavailableError):
         load(database_url, [file], cut)
     assert _run(database_url, "SELECT count(*) FROM echo.completion_events") == [(0,)]
+
+
+@pytest.fixture(params=["compiled", "adbc"])
+def copy_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both ways of reading."""
+    monkeypatch.setenv("ECHO_PURE_PYTHON", "1" if request.param == "adbc" else "0")
+    if request.param == "compiled" and not compiled():
+        pytest.skip("no C compiler was there when the package was installed")
+
+
+FOUND = pa.schema([("text", pa.string()), ("number", pa.int64()), ("time", pa.timestamp("us", tz="UTC"))])
+NUMBERS = """
+    SELECT CASE WHEN n % 3 > 0 THEN repeat('é', n) END AS text, -n::bigint AS number,
+           CASE WHEN n % 5 > 0 THEN timestamptz '1969-12-31 23:59:59.999999Z' + n * interval '1 day' END AS time
+    FROM generate_series(0, 999) AS n"""
+
+
+@pytest.mark.usefixtures("copy_by")
+def test_one_query_after_the_other_in_batches(database_url: str) -> None:
+    streams = copied(
+        database_url, [NUMBERS, "SELECT 'ü', 1::bigint, NULL::timestamptz WHERE false", NUMBERS], FOUND, 9999
+    )
+    start = datetime(1969, 12, 31, 23, 59, 59, 999999, tzinfo=UTC)
+    expected = [
+        {
+            "text": "é" * n if n % 3 else None,
+            "number": -n,
+            "time": start + timedelta(days=n) if n % 5 else None,
+        }
+        for n in range(1000)
+    ]
+    for rows in (expected, [], expected):
+        batches = list(next(streams))
+        assert pa.Table.from_batches(batches, FOUND).to_pylist() == rows
+        assert len(batches) > 50 or not rows
+        for batch in batches:
+            batch.validate(full=True)
+    assert next(streams, None) is None
+
+
+@pytest.mark.usefixtures("copy_by")
+@pytest.mark.parametrize(
+    ("query", "error", "message"),
+    [
+        ("SELECT 'a' AS text, 1::bigint / (n - 500) AS number, now() AS time FROM generate_series(0, 999) AS n",
+         EchoError, "refused a statement of ours with SQLSTATE"),
+        ("SELECT text FROM echo.nothing", InputError, "run `echo-ops migrate`"),
+        ("SELECT 'a' AS text, n::bigint AS number, now() AS time FROM generate_series(0, 999) AS n "
+         "WHERE CASE n WHEN 500 THEN pg_terminate_backend(pg_backend_pid()) ELSE true END",
+         UnavailableError, r"broke off \(57P01\)"),
+    ],
+)  # fmt: skip
+def test_a_query_that_fails_is_told_in_our_words(
+    database_url: str, query: str, error: type[EchoError], message: str
+) -> None:
+    password = database_url.split(":")[2].split("@")[0]
+    with pytest.raises(error, match=message) as caught:
+        [list(stream) for stream in copied(database_url, [query], FOUND, 999)]
+    assert password not in str(caught.value)
+
+
+def test_a_time_without_end_is_refused_by_its_row(database_url: str) -> None:
+    if not compiled():
+        pytest.skip("no C compiler was there when the package was installed")
+    query = "SELECT 'a', n, CASE n WHEN 7 THEN timestamptz 'infinity' END FROM generate_series(0, 9) AS n"
+    streams = copied(database_url, [query], FOUND, 999)
+    with pytest.raises(InputError, match="row 7: a time is infinite"):
+        list(next(streams))
+
+
+def test_a_stream_whose_connection_was_closed_fails(database_url: str) -> None:
+    if not compiled():
+        pytest.skip("no C compiler was there when the package was installed")
+    streams = copied(database_url, [NUMBERS], FOUND, 999)
+    stream = next(streams)
+    streams.close()
+    with pytest.raises(UnavailableError):
+        list(stream)
+
+
+def test_both_ways_of_reading_give_the_same(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "a.parquet", days=1, users=3, seed=5)
+    load(database_url, [tmp_path / "a.parquet"])
+    day = days(database_url)[0]
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    window = {
+        "start": start,
+        "day_start": start,
+        "day_end": start + timedelta(days=1),
+        "end": start + timedelta(days=2),
+    }
+
+    def all_rows(pure: str) -> pa.Table:
+        monkeypatch.setenv("ECHO_PURE_PYTHON", pure)
+        parts = read(database_url, **window, shard=0, shards=1, parts=3)
+        found = pa.Table.from_batches([batch for part in parts for batch in part], EVENTS)
+        return found.sort_by([*ORDER, ("event_id", "ascending")]).combine_chunks()
+
+    compiled_rows = all_rows("0")
+    assert compiled_rows.num_rows > 500
+    assert compiled_rows.equals(all_rows("1"))
 
 
 def test_real_sessions_come_back_whole(database_url: str) -> None:
