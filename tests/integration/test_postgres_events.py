@@ -555,12 +555,11 @@ def test_a_query_that_fails_is_told_in_our_words(
     assert password not in str(caught.value)
 
 
-def test_a_time_without_end_is_refused_by_its_row(database_url: str) -> None:
+def test_rows_that_do_not_fit_are_refused(database_url: str) -> None:
     if not compiled():
         pytest.skip("no C compiler was there when the package was installed")
-    query = "SELECT 'a', n, CASE n WHEN 7 THEN timestamptz 'infinity' END FROM generate_series(0, 9) AS n"
-    streams = copied(database_url, [query], FOUND, 999)
-    with pytest.raises(InputError, match="row 7: a time is infinite"):
+    streams = copied(database_url, ["SELECT n::text, true, now() FROM generate_series(0, 9) AS n"], FOUND, 999)
+    with pytest.raises(InputError, match="row 0: a number has not 2, 4 or 8 bytes"):
         list(next(streams))
 
 
