@@ -19,6 +19,7 @@ from psycopg2.extensions import connection as Connection
 
 from echo_ops.errors import InputError
 from echo_ops.events.postgres import CopyError, connect, dsn, translated
+from echo_ops.schema.events import TIMESTAMP
 
 try:
     from echo_ops.events import _copy_reader
@@ -26,6 +27,9 @@ except ImportError:
     _copy_reader = None  # type: ignore[assignment]
 
 Batches = Iterator[pa.RecordBatch]
+
+_KINDS = {pa.string(): "t", pa.int64(): "n", TIMESTAMP: "m"}
+"""What ``_copy_reader`` calls the types that it knows."""
 
 _COMMAND_OK, _COPY_OUT = 1, 3
 """Of libpq's ``ExecStatusType``."""
@@ -48,7 +52,7 @@ def copied(url: str, queries: Sequence[str], schema: pa.Schema, most_bytes: int)
     Args:
         url: of the database.
         queries: complete, for COPY takes no values.
-        schema: of what they find: strings, 64-bit integers, and times in microseconds.
+        schema: of what they find: strings, 64-bit integers, and ``TIMESTAMP``.
         most_bytes: of a batch, about.
 
     Returns:
@@ -120,7 +124,7 @@ class _Copy:
     def batches(self) -> Batches:
         """What it finds."""
         get_copy_data, free_memory = _address(self._libpq.PQgetCopyData), _address(self._libpq.PQfreemem)
-        kinds = "".join(map(_kind, self._schema.types))
+        kinds = "".join(_KINDS[type_] for type_ in self._schema.types)
         status = 0
         while status >= 0:
             try:
@@ -150,11 +154,6 @@ class _Copy:
                 raise CopyError(state.decode() if state else None, message.decode(errors="replace"))
         finally:
             libpq.PQclear(result)
-
-
-def _kind(type_: pa.DataType) -> str:
-    """As ``_copy_reader`` calls it."""
-    return {pa.string(): "t", pa.int64(): "n"}.get(type_, "m")
 
 
 def _array(type_: pa.DataType, rows: int, nulls: int, *buffers: tuple[int, int, Any]) -> pa.Array:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from echo_ops.lifecycle.edits import parse_all
 from echo_ops.lifecycle.rows import CODE_POINT, Columns, DocumentRows
+from echo_ops.schema.conform import whole
 from echo_ops.schema.events import SHOWING
 
 WINDOWS = ("prefix", "suffix")
@@ -83,14 +84,12 @@ def portions(events: pa.Table) -> Iterator[Portion]:
                 mine = mine[np.append(True, seq[mine][1:] != seq[mine][:-1])]
                 found.append(DocumentRows((mine - first).tolist(), several, converted))
         else:
-            found.append(
-                DocumentRows([row - first for row in range(start, stop) if not repeated[row]], several, converted)
-            )
+            rows = [row - first for row in range(start, stop) if not repeated[row]]
+            found.append(DocumentRows(rows, several, converted))
         if stop - first >= PORTION or stop == len(document):
-            rows, hidden = order[first:stop], unseen[first:stop]
-            taken = narrow.take(pa.array(rows))
-            for name in WINDOWS:
-                taken = taken.append_column(name, windows[name].take(rows, hidden))
+            taken = narrow.take(pa.array(order[first:stop]))
+            for name, texts in windows.items():
+                taken = taken.append_column(name, texts.take(order[first:stop], unseen[first:stop]))
             yield Portion(taken, found)
             first, found = stop, []
 
@@ -99,7 +98,7 @@ class _Texts:
     """A column of strings, of which rows are taken as views: their text stays where it is (Arrow's ``string_view``)."""
 
     def __init__(self, column: pa.ChunkedArray) -> None:
-        texts = column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+        texts = whole(column)
         self._valid = texts.is_valid().to_numpy(zero_copy_only=False)
         viewed = texts.cast(pa.string_view())
         _, views, *self._buffers = viewed.buffers()
@@ -119,4 +118,4 @@ def _apart(session: _Codes, seq: _Codes) -> bool:
 
 def _codes(column: pa.ChunkedArray) -> _Codes:
     """A number for each distinct value."""
-    return np.asarray(column.combine_chunks().dictionary_encode().indices, np.int64)
+    return np.asarray(whole(column).dictionary_encode().indices, np.int64)

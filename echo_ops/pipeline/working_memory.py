@@ -27,7 +27,7 @@ _NEW_OBJECTS = 1_000_000
 def kept_memory() -> Iterator[None]:
     """In the block, freed memory stays with the process; afterwards it goes back to the system.
 
-    Arrow and the database driver share one heap meanwhile. Does nothing for Arrow where the C library is not glibc.
+    Arrow and the reader of rows share one heap meanwhile. Does nothing for Arrow where the C library is not glibc.
     """
     c_library = ctypes.CDLL(None)
     tunable = hasattr(c_library, "mallopt") and hasattr(c_library, "malloc_trim")

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from echo_ops.quality.languages import LANGUAGES
-from echo_ops.schema.conform import conform
+from echo_ops.schema.conform import conform, whole
 from echo_ops.schema.events import EVENTS, KINDS, OFFSET_UNITS
 from echo_ops.schema.examples import EXAMPLES, SPLITS
 from echo_ops.schema.lifecycles import CLOSE_REASONS, CONFIDENCES, DECISIONS, EVIDENCES, LIFECYCLES, POLICIES
@@ -230,13 +230,8 @@ _COLUMNS: dict[Name, tuple[Callable[[pa.Table], dict[str, Any]], pa.Schema]] = {
 
 
 def _cast(column: Any, wanted: pa.DataType) -> pa.Array:
-    array = _whole(column) if isinstance(column, pa.ChunkedArray) else column
+    array = whole(column) if isinstance(column, pa.ChunkedArray) else column
     return array if array.type == wanted else array.cast(wanted, safe=False)
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    """A column in one piece; ``combine_chunks`` copies it even where it is in one."""
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
@@ -247,7 +242,7 @@ def _encoded(column: pa.ChunkedArray) -> pa.DictionaryArray:
 def _word(column: pa.ChunkedArray, vocabulary: Sequence[str]) -> pa.Array:
     """Words of a closed vocabulary; any other is ``UNKNOWN``, as it may hold anything."""
     places = pc.index_in(_cast(column, pa.string()), value_set=pa.array(vocabulary))
-    places = pc.if_else(pc.is_null(_whole(column)), None, pc.fill_null(places, len(vocabulary)))
+    places = pc.if_else(pc.is_null(whole(column)), None, pc.fill_null(places, len(vocabulary)))
     return pa.DictionaryArray.from_arrays(places, pa.array([*vocabulary, UNKNOWN]))
 
 
@@ -273,7 +268,7 @@ def _repeated(*keys: pa.ChunkedArray) -> pa.Array:
 
 def _length(column: pa.ChunkedArray) -> pa.Array:
     """Code points of each text. Those of ASCII alone are as long as their bytes, which is told several times sooner."""
-    texts = _whole(column)
+    texts = whole(column)
     starts = np.frombuffer(texts.buffers()[1], np.int32)[texts.offset : texts.offset + len(texts) + 1]
     if not len(texts) or starts[0] == starts[-1]:
         return pc.utf8_length(texts)

@@ -36,3 +36,8 @@ def conform(table: pa.Table, schema: pa.Schema, name: str, optional: frozenset[s
             raise SchemaError(f"{name}: column {field.name} holds {column.null_count} nulls, none are allowed")
         columns.append(column)
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def whole(column: pa.ChunkedArray) -> pa.Array:
+    """A column in one piece; ``combine_chunks`` copies it even where it is in one."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

@@ -26,7 +26,7 @@ from echo_ops.events.copy_reader import compiled, copied
 from echo_ops.events.load import Counts, load
 from echo_ops.events.migrate import current, migrate
 from echo_ops.events.read import Counted, count, days, read
-from echo_ops.schema.events import EVENTS
+from echo_ops.schema.events import EVENTS, TIMESTAMP
 from echo_ops.simulate.simulate import write
 
 SPACE = UUID("0194ce5e-7a5b-7cc3-98c4-dc0c0c07398f")
@@ -496,15 +496,16 @@ def test_a_server_that_goes_away_meanwhile(database_url: str, tmp_path: Path) ->
     assert _run(database_url, "SELECT count(*) FROM echo.completion_events") == [(0,)]
 
 
-@pytest.fixture(params=["compiled", "adbc"])
+needs_compiler = pytest.mark.skipif(not compiled(), reason="no C compiler was there when the package was installed")
+
+
+@pytest.fixture(params=[pytest.param("0", id="compiled", marks=needs_compiler), pytest.param("1", id="adbc")])
 def copy_by(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Both ways of reading."""
-    monkeypatch.setenv("ECHO_PURE_PYTHON", "1" if request.param == "adbc" else "0")
-    if request.param == "compiled" and not compiled():
-        pytest.skip("no C compiler was there when the package was installed")
+    monkeypatch.setenv("ECHO_PURE_PYTHON", request.param)
 
 
-FOUND = pa.schema([("text", pa.string()), ("number", pa.int64()), ("time", pa.timestamp("us", tz="UTC"))])
+FOUND = pa.schema([("text", pa.string()), ("number", pa.int64()), ("time", TIMESTAMP)])
 NUMBERS = """
     SELECT CASE WHEN n % 3 > 0 THEN repeat('é', n) END AS text, -n::bigint AS number,
            CASE WHEN n % 5 > 0 THEN timestamptz '1969-12-31 23:59:59.999999Z' + n * interval '1 day' END AS time
@@ -555,17 +556,15 @@ def test_a_query_that_fails_is_told_in_our_words(
     assert password not in str(caught.value)
 
 
+@needs_compiler
 def test_rows_that_do_not_fit_are_refused(database_url: str) -> None:
-    if not compiled():
-        pytest.skip("no C compiler was there when the package was installed")
     streams = copied(database_url, ["SELECT n::text, true, now() FROM generate_series(0, 9) AS n"], FOUND, 999)
     with pytest.raises(InputError, match="row 0: a number has not 2, 4 or 8 bytes"):
         list(next(streams))
 
 
+@needs_compiler
 def test_a_stream_whose_connection_was_closed_fails(database_url: str) -> None:
-    if not compiled():
-        pytest.skip("no C compiler was there when the package was installed")
     streams = copied(database_url, [NUMBERS], FOUND, 999)
     stream = next(streams)
     streams.close()
@@ -573,6 +572,7 @@ def test_a_stream_whose_connection_was_closed_fails(database_url: str) -> None:
         list(stream)
 
 
+@needs_compiler
 def test_both_ways_of_reading_give_the_same(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "a.parquet", days=1, users=3, seed=5)
     load(database_url, [tmp_path / "a.parquet"])

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from echo_ops.events import copy_reader
 from echo_ops.lifecycle import COMPILED
 from echo_ops.lifecycle.compiled import sources_digest, take
 from echo_ops.lifecycle.reconstruct import reconstruct
@@ -39,6 +40,11 @@ def test_both_give_the_same_lifecycles(policy: str, tmp_path: Path) -> None:
     lifecycles = reconstruct(pq.read_table(given), policy=policy)
     assert lifecycles.num_rows > 50
     assert pa.ipc.open_file(found).read_all().equals(lifecycles)
+
+
+@pytest.mark.skipif(not COMPILED, reason="no C compiler was there when the package was installed")
+def test_what_compiled_the_reconstruction_compiled_the_reader_of_events() -> None:
+    assert copy_reader.compiled()
 
 
 def test_compiled_modules_are_taken_only_while_they_are_current(
