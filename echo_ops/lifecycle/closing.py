@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from echo_ops.errors import InputError
 from echo_ops.schema.lifecycles import POLICIES
 
-SECOND = 1_000_000
+SECOND: Final = 1_000_000
 """Times are whole microseconds."""
 
 

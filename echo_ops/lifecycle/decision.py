@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-OUTCOMES = {"accepted": 3, "partially_accepted": 2, "rejected": 1, "ignored": 0}
+from typing import Final
+
+from rapidfuzz.distance import LCSseq
+
+OUTCOMES: Final = {"accepted": 3, "partially_accepted": 2, "rejected": 1, "ignored": 0}
 """Kinds of events that say what the user did; of several for one request the strongest counts: who accepted a word
 and then dismissed the rest has partially accepted, whatever arrived last."""
 
@@ -32,25 +36,10 @@ def at_caret(proposal: str, before: str, after: str) -> str:
 
 
 def kept_rate(proposal: str, committed: str) -> float:
-    """Share of the proposal's characters that are in the commit, in the same order.
+    """Share of the proposal's characters that are in the commit, in the same order: their longest common subsequence.
 
-    The longest common subsequence, bit-parallel (Hyyrö, "Bit-parallel LCS-length computation revisited", 2004): one
-    step per character of the commit, on an integer as wide as the proposal.
+    Of a long commit the beginning is compared.
     """
-    if not proposal:
-        return 1.0
     if proposal in committed:
         return 1.0
-    if not committed:
-        return 0.0
-    masks: dict[str, int] = {}
-    for bit, character in enumerate(proposal):
-        masks[character] = masks.get(character, 0) | (1 << bit)
-    full = (1 << len(proposal)) - 1
-    row = full
-    for character in committed[: 4 * len(proposal) + 4000]:
-        mask = masks.get(character, 0)
-        if mask:
-            matched = row & mask
-            row = ((row + matched) | (row - matched)) & full
-    return (len(proposal) - row.bit_count()) / len(proposal)
+    return LCSseq.similarity(proposal, committed[: 4 * len(proposal) + 4000]) / len(proposal)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from echo_ops.lifecycle.closing import ClosingPolicy
 from echo_ops.lifecycle.decision import OUTCOMES, at_caret, stronger
@@ -12,12 +13,12 @@ from echo_ops.lifecycle.states import Snapshot
 from echo_ops.lifecycle.tracked import TrackedText
 from echo_ops.lifecycle.units import from_units, to_units
 
-FROM_OUTSIDE = "\0outside"
+FROM_OUTSIDE: Final = "\0outside"
 """Who makes edits whose cause is ``external``: nobody who asks for completions."""
 
-FAR_FUTURE = 1 << 62
+FAR_FUTURE: Final = 1 << 62
 
-JITTER = 1_000_000
+JITTER: Final = 1_000_000
 """Microseconds by which stamps may be out of order without the clock having been set back."""
 
 

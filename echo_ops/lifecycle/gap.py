@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import Final
 
 from echo_ops.schema.lifecycles import CHECKPOINTS
 
-UNKNOWN = "\0"
+UNKNOWN: Final = "\0"
 """Stands for a character that is there but was never seen: no client sends a NUL (Postgres refuses it). In an island
 it is text outside every gap, or the part of an insertion that no window showed yet."""
 
@@ -178,25 +178,27 @@ class Island:
         self.before += [edge for edge in run if not edge.is_right] + [edge for edge in run if edge.is_right]
         return [edge.gap for edge in run]
 
-    def edges(self, low: int, high: int) -> Iterator[Gap]:
-        """The gap of each edge in ``[low, high]``, looked up from the place of the last edit outwards."""
+    def edges(self, low: int, high: int) -> list[Gap]:
+        """The open gap of each edge in ``[low, high]``, looked up from the place of the last edit outwards."""
+        found: list[Gap] = []
         size = len(self.text)
         for edge in reversed(self.before):
             if edge.value < low:
                 break
-            if edge.value <= high and not edge.gap.dead:
-                yield edge.gap
+            if edge.value <= high and not edge.gap.reason:
+                found.append(edge.gap)
         for edge in reversed(self.after):
             if size - edge.value > high:
                 break
-            if size - edge.value >= low and not edge.gap.dead:
-                yield edge.gap
+            if size - edge.value >= low and not edge.gap.reason:
+                found.append(edge.gap)
+        return found
 
 
-NOWHERE = Island(0)
+NOWHERE: Final = Island(0)
 """Where a gap is whose place was never known."""
 
-NOBODY = Gap(-1, 0, 0, "", 0)
+NOBODY: Final = Gap(-1, 0, 0, "", 0)
 """Whose the edges are of gaps that were let go."""
 
 

@@ -16,14 +16,15 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from heapq import heappop, heappush
+from typing import Final
 
 from echo_ops.lifecycle.closing import SECOND, ClosingPolicy
 from echo_ops.lifecycle.edits import Edit
 from echo_ops.lifecycle.gap import UNKNOWN, Gap, Island, joined, write_down
 from echo_ops.schema.lifecycles import CHECKPOINTS
 
-_CLOSE = -1
-_NEVER = 1 << 62
+_CLOSE: Final = -1
+_NEVER: Final = 1 << 62
 
 
 class Gaps:
@@ -157,14 +158,14 @@ class Gaps:
                     found.append((gap, island.start + shift + start, island.start + shift + end))
         return found
 
-    def edges(self, low: int, high: int) -> set[Gap]:
-        """The open gaps that have an edge in ``[low, high]`` (absolute)."""
-        found: set[Gap] = set()
+    def edges(self, low: int, high: int) -> list[Gap]:
+        """The open gaps that have an edge in ``[low, high]`` (absolute); those with both, twice."""
+        found: list[Gap] = []
         for islands, shift in ((self._near, 0), (self._far, self._shift)):
             for island in reversed(islands):
                 start = island.start + shift
                 if start + len(island.text) >= low and start <= high:
-                    found.update(gap for gap in island.edges(low - start, high - start) if not gap.reason)
+                    found += island.edges(low - start, high - start)
                 elif (islands is self._near and start < low) or (islands is self._far and start > high):
                     break
         return found

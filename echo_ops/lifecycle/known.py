@@ -7,8 +7,9 @@ fragments that do not touch; an edit costs the bytes of the fragment that it fal
 from __future__ import annotations
 
 from bisect import bisect_right
+from typing import Final
 
-LIMIT = 1 << 20
+LIMIT: Final = 1 << 20
 """Characters of one document that are remembered at most; beyond, the fragments far from the caret are forgotten."""
 
 
@@ -88,7 +89,7 @@ class KnownText:
         index = bisect_right(starts, start) - 1
         if index >= 0 and stop <= starts[index] + len(texts[index]):
             at, old = starts[index], texts[index]
-            if old[start - at : stop - at] != text:
+            if not old.startswith(text, start - at):
                 texts[index] = f"{old[: start - at]}{text}{old[stop - at :]}"
             return
         pieces: list[tuple[int, str]] = []

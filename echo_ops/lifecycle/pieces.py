@@ -6,18 +6,19 @@ import re
 from collections import Counter
 from difflib import SequenceMatcher
 from itertools import accumulate
+from typing import Final
 
 from echo_ops.lifecycle.edits import Edit, common_end, common_start
 from echo_ops.lifecycle.slides import BREAKS, reach, slide
 
-MAX_LINES = 400
-MAX_WORDS = 600
+MAX_LINES: Final = 400
+MAX_WORDS: Final = 600
 """Beyond, a change is taken as one: comparing costs the square of the number in the worst case."""
 
-MIN_KEPT = 4
+MIN_KEPT: Final = 4
 """Characters between two changes of one line that must be kept for them to be two."""
 
-_WORD = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
+_WORD: Final = re.compile(r"\w+|[^\S\n]+|\n|[^\w\s]")
 
 
 def pieces(stretch: Edit, was: str, before: int | None, after: int) -> list[Edit]:

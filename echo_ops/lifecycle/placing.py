@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from echo_ops.lifecycle.edits import common_start
 from echo_ops.lifecycle.states import ANCHOR, Snapshot
 
-MAX_PLACES = 8
+MAX_PLACES: Final = 8
 """Places of equal text among which one is still looked for."""
 
-DISTINCT = 8
+DISTINCT: Final = 8
 """Different characters that a text must have to be told from another."""
 
 

@@ -9,16 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from echo_ops.lifecycle.closing import closing_policy
-from echo_ops.lifecycle.columns import WINDOWS, Portion, columns, portions
+from echo_ops.lifecycle.columns import portions
 from echo_ops.lifecycle.decision import kept_rate
 from echo_ops.lifecycle.document import Document, Found
-from echo_ops.lifecycle.rows import Columns
-from echo_ops.schema.conform import conform
+from echo_ops.schema.conform import conform, whole
 from echo_ops.schema.events import EVENTS
 from echo_ops.schema.lifecycles import CHECKPOINTS, LIFECYCLES
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_ORDER = ("requested_at", "request_id", "document_id", "session_id")
+_ORDER = ["occurred_at", "request_id", "document_id", "session_id"]
+_OF_REQUESTS = ["occurred_at", *(name for name in LIFECYCLES.names if name in EVENTS.names and name != "proposal")]
 
 
 def reconstruct(
@@ -56,27 +56,40 @@ def reconstruct(
         events = events if pc.all(within).as_py() else events.filter(within)
     end = None if horizon is None else _microseconds(horizon)
     window = None if received is None else tuple(_microseconds(moment) for moment in received)
-
-    def lifecycles_of(portion: Portion) -> pa.Table:
-        rows = columns(portion.events)
-        found = [
+    rows: list[int] = []
+    found: list[Found] = []
+    batch = pa.RecordBatch.from_arrays([whole(column) for column in events.columns], schema=EVENTS)
+    for portion in portions(batch):
+        received_at = portion.columns.received_at
+        some = [
             one
             for document in portion.documents
-            for one in Document(rows, document, closing).read(end)
-            if window is None or window[0] <= rows.received_at[one.row] < window[1]
+            for one in Document(portion.columns, document, closing).read(end)
+            if window is None or window[0] <= received_at[one.row] < window[1]
         ]
-        return _table(portion.events, rows, found, closing.name)
+        found += some
+        rows += portion.rows[[one.row for one in some]].tolist()
+        del portion  # its text is gone before that of the next one is made, which takes its room
+    return _table(batch, rows, found, closing.name)
 
-    # A portion is gone before the next one is made, which takes its room.
-    lifecycles = pa.concat_tables([LIFECYCLES.empty_table(), *map(lifecycles_of, portions(events))])
-    return lifecycles.sort_by([(name, "ascending") for name in _ORDER]).combine_chunks()
 
+def _table(events: pa.RecordBatch, rows: list[int], found: list[Found], policy: str) -> pa.Table:
+    """The lifecycles.
 
-def _table(events: pa.Table, rows: Columns, found: list[Found], policy: str) -> pa.Table:
-    requests = events.drop_columns(list(WINDOWS)).take(pa.array([one.row for one in found], pa.int64()))
-    computed: dict[str, list[Any]] = {
-        "prefix": [rows.prefix[one.row] or "" for one in found],
-        "suffix": [rows.suffix[one.row] or "" for one in found],
+    Args:
+        events: with the requests.
+        rows: which they are.
+        found: what they came to.
+        policy: by which.
+    """
+    taken = pa.array(rows, pa.int64())
+    order = pc.sort_indices(events.select(_ORDER).take(taken), sort_keys=[(name, "ascending") for name in _ORDER])
+    requests = events.select(_OF_REQUESTS).take(taken.take(order))
+    found = [found[index] for index in order.to_pylist()]
+    computed: dict[str, Any] = {
+        "requested_at": requests["occurred_at"],
+        "prefix": requests["prefix"].fill_null(""),
+        "suffix": requests["suffix"].fill_null(""),
         "proposal": [one.proposal for one in found],
         "decision": [one.decision for one in found],
         "committed": [one.committed for one in found],
@@ -96,12 +109,8 @@ def _table(events: pa.Table, rows: Columns, found: list[Found], policy: str) -> 
         computed[f"committed_{seconds}s"] = [one.checkpoints[index] for one in found]
     arrays = []
     for field in LIFECYCLES:
-        if field.name in computed:
-            arrays.append(pa.array(computed[field.name], field.type))
-        elif field.name == "requested_at":
-            arrays.append(requests["occurred_at"])
-        else:
-            arrays.append(requests[field.name])
+        values = computed[field.name] if field.name in computed else requests[field.name]
+        arrays.append(values if isinstance(values, pa.Array) else pa.array(values, field.type))
     return pa.Table.from_arrays(arrays, schema=LIFECYCLES)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from echo_ops.lifecycle.edits import Edit, common_end, common_start
 from echo_ops.lifecycle.states import States
 
-PAIRS = ("()", "[]", "{}", "<>", '""', "''", "``")
+PAIRS: Final = ("()", "[]", "{}", "<>", '""', "''", "``")
 """What an editor closes by itself."""
 
-BREAKS = ("\n", "\r")
+BREAKS: Final = ("\n", "\r")
 
 
 def settle(states: States, first: int, last: int) -> tuple[int, bool]:

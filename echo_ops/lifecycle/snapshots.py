@@ -8,6 +8,7 @@ several places changed at once, the stretch is taken apart (``pieces``).
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Final
 
 from echo_ops.lifecycle.edits import Edit, common_end, common_start
 from echo_ops.lifecycle.gap import UNKNOWN
@@ -16,10 +17,10 @@ from echo_ops.lifecycle.placing import only_place
 from echo_ops.lifecycle.slides import BREAKS, settle
 from echo_ops.lifecycle.states import ANCHOR, States
 
-MIN_ANCHOR = 8
+MIN_ANCHOR: Final = 8
 """Characters of unchanged text without which a window smaller than four anchors places nothing."""
 
-FAR = 20
+FAR: Final = 20
 """Unchanged characters inside a replaced stretch that speak for several changes, where nothing else does."""
 
 

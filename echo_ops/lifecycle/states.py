@@ -5,9 +5,11 @@ One of each is made for every event: they are plain classes, for mypyc does not 
 
 from __future__ import annotations
 
+from typing import Final
+
 from echo_ops.lifecycle.edits import Edit
 
-ANCHOR = 100
+ANCHOR: Final = 100
 """Characters of unchanged text that confirm a placement (contract.md)."""
 
 

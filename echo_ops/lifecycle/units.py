@@ -8,8 +8,9 @@ character. Then every offset is a plain index, and what comes out is converted b
 from __future__ import annotations
 
 import re
+from typing import Final
 
-_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+_ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
 
 
 def to_units(text: str, unit: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from rapidfuzz.distance import LCSseq, Levenshtein
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,25 +63,15 @@ where the model was silent, recall of the void ones."""
 
 def edit_similarity(proposal: str, lesson: str) -> float:
     """1 − Levenshtein distance / length of the longer; 1 for two empty texts."""
-    if proposal == lesson:
-        return 1.0
-    longer, shorter = sorted((proposal, lesson), key=len, reverse=True)
-    row = list(range(len(shorter) + 1))
-    for i, one in enumerate(longer, 1):
-        diagonal, row[0] = row[0], i
-        for j, other in enumerate(shorter, 1):
-            diagonal, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, diagonal + (one != other))
-    return 1 - row[-1] / len(longer)
+    return Levenshtein.normalized_similarity(proposal, lesson)
 
 
 def kept_rate(proposal: str, committed: str) -> float | None:
-    """Share of the proposal's characters that are in the commit, in order; null where nothing was proposed."""
-    if not proposal:
-        return None
-    if proposal == committed[: len(proposal)]:
-        return 1.0
-    blocks = SequenceMatcher(None, proposal, committed, autojunk=False).get_matching_blocks()
-    return sum(block.size for block in blocks) / len(proposal)
+    """Share of the proposal's characters that are in the commit, in the same order (longest common subsequence).
+
+    The same as the column of LIFECYCLES; null where nothing was proposed.
+    """
+    return LCSseq.similarity(proposal, committed) / len(proposal) if proposal else None
 
 
 def saved(proposal: str, lesson: str) -> int:
