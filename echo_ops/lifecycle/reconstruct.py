@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -56,21 +59,34 @@ def reconstruct(
         events = events if pc.all(within).as_py() else events.filter(within)
     end = None if horizon is None else _microseconds(horizon)
     window = None if received is None else tuple(_microseconds(moment) for moment in received)
+    batch = pa.RecordBatch.from_arrays([whole(column) for column in events.columns], schema=EVENTS)
     rows: list[int] = []
     found: list[Found] = []
-    batch = pa.RecordBatch.from_arrays([whole(column) for column in events.columns], schema=EVENTS)
-    for portion in portions(batch):
-        received_at = portion.columns.received_at
-        some = [
-            one
-            for document in portion.documents
-            for one in Document(portion.columns, document, closing).read(end)
-            if window is None or window[0] <= received_at[one.row] < window[1]
-        ]
-        found += some
-        rows += portion.rows[[one.row for one in some]].tolist()
-        del portion  # its text is gone before that of the next one is made, which takes its room
-    return _table(batch, rows, found, closing.name)
+    with _no_search_for_cycles():
+        for portion in portions(batch):
+            received_at = portion.columns.received_at
+            some = [
+                one
+                for document in portion.documents
+                for one in Document(portion.columns, document, closing).read(end)
+                if window is None or window[0] <= received_at[one.row] < window[1]
+            ]
+            found += some
+            rows += portion.rows[[one.row for one in some]].tolist()
+            del portion  # its text is gone before that of the next one is made, which takes its room
+        return _table(batch, rows, found, closing.name)
+
+
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """Python does not search for cycles meanwhile: a reconstruction makes many objects, and no cycles."""
+    searched = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searched:
+            gc.enable()
 
 
 def _table(events: pa.RecordBatch, rows: list[int], found: list[Found], policy: str) -> pa.Table:

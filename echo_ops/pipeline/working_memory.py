@@ -7,7 +7,6 @@ between, the system has to find and clear every page again: as much time as lz4 
 from __future__ import annotations
 
 import ctypes
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,9 +18,6 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX, _ARENA_MAX = -1, -2, -4, -8
 _KEEP = {_TRIM_THRESHOLD: 2**31 - 1, _TOP_PAD: 64 << 20, _MMAP_MAX: 0, _ARENA_MAX: 1}
 _USUAL = {_TRIM_THRESHOLD: 1 << 17, _TOP_PAD: 1 << 17, _MMAP_MAX: 65536, _ARENA_MAX: 0}
 
-_NEW_OBJECTS = 1_000_000
-"""Between two searches for cycles of Python objects; a reconstruction makes many objects and no cycles."""
-
 
 @contextmanager
 def kept_memory() -> Iterator[None]:
@@ -31,16 +27,14 @@ def kept_memory() -> Iterator[None]:
     """
     c_library = ctypes.CDLL(None)
     tunable = hasattr(c_library, "mallopt") and hasattr(c_library, "malloc_trim")
-    pool, thresholds = pa.default_memory_pool(), gc.get_threshold()
+    pool = pa.default_memory_pool()
     if tunable:
         for parameter, value in _KEEP.items():
             c_library.mallopt(parameter, value)
         pa.set_memory_pool(pa.system_memory_pool())
-    gc.set_threshold(_NEW_OBJECTS, *thresholds[1:])
     try:
         yield
     finally:
-        gc.set_threshold(*thresholds)
         if tunable:
             pa.set_memory_pool(pool)
             for parameter, value in _USUAL.items():

@@ -359,8 +359,11 @@ def test_what_was_read_is_freed_without_a_search_for_cycles() -> None:
     try:
         assert len(editor.lifecycles()) == 50
         assert gc.collect() < 50
+        assert not gc.isenabled()
     finally:
         gc.enable()
+    editor.lifecycles()
+    assert gc.isenabled()
 
 
 def test_an_empty_table_and_bad_input() -> None:

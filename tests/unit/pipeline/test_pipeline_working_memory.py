@@ -1,6 +1,5 @@
 """Kept memory serves Arrow in the block alone."""
 
-import gc
 import platform
 
 import pyarrow as pa
@@ -11,10 +10,9 @@ from echo_ops.pipeline.working_memory import kept_memory
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told to keep memory")
 def test_the_allocator_is_the_systems_in_the_block_and_the_one_of_before_after_it() -> None:
-    before, thresholds = pa.default_memory_pool().backend_name, gc.get_threshold()
+    before = pa.default_memory_pool().backend_name
     with kept_memory():
         assert pa.default_memory_pool().backend_name == "system"
-        assert gc.get_threshold() > thresholds
         kept = pa.array(["text"] * 1000)
-    assert (pa.default_memory_pool().backend_name, gc.get_threshold()) == (before, thresholds)
+    assert pa.default_memory_pool().backend_name == before
     assert kept.to_pylist() == ["text"] * 1000
