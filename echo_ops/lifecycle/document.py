@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from echo_ops.lifecycle.closing import ClosingPolicy
@@ -22,19 +21,35 @@ JITTER: Final = 1_000_000
 """Microseconds by which stamps may be out of order without the clock having been set back."""
 
 
-@dataclass(slots=True)
 class Found:
-    """What a request came to, as it will stand in the table."""
+    """What a request came to, as it will stand in the table. A plain class for mypyc's sake, as those of ``states``."""
 
-    row: int
-    proposal: str | None
-    decision: str
-    committed: str | None
-    close_reason: str
-    closed_at: int
-    evidence: str
-    confidence: str
-    checkpoints: list[str | None]
+    __slots__ = (
+        "checkpoints", "close_reason", "closed_at", "committed", "confidence", "decision", "evidence", "proposal",
+        "row",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        row: int,
+        proposal: str | None,
+        decision: str,
+        committed: str | None,
+        close_reason: str,
+        closed_at: int,
+        evidence: str,
+        confidence: str,
+        checkpoints: list[str | None],
+    ) -> None:
+        self.row = row
+        self.proposal = proposal
+        self.decision = decision
+        self.committed = committed
+        self.close_reason = close_reason
+        self.closed_at = closed_at
+        self.evidence = evidence
+        self.confidence = confidence
+        self.checkpoints = checkpoints
 
 
 class Document:
