@@ -35,10 +35,11 @@ class Portion:
 def portions(events: pa.RecordBatch) -> Iterator[Portion]:
     """The documents of a table in the columns of ``EVENTS``, some thousand events at a time, in whatever order it is.
 
-    Only a portion's text is in Python's memory: for a whole table of windows, making room for it costs more
-    than all that is done with it. A document is always in one portion. A repeat is the same event told twice:
-    whichever was received first stands for it. Where two sessions count their own ``seq`` in one document, each is
-    read alone. Edits that cannot be used are None, and so are windows of kinds that show nothing.
+    Of prefixes and edits only a portion's are in Python's memory, of other strings each that differs: for a whole
+    table of windows, making room for them costs more than all that is done with them. A document is always in one
+    portion. A repeat is the same event told twice: whichever was received first stands for it. Where two sessions
+    count their own ``seq`` in one document, each is read alone. Edits that cannot be used are None, and so are windows
+    of kinds that show nothing.
     """
     if not events.num_rows:
         return
