@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from echo_ops.lifecycle.edits import parse_all
-from echo_ops.lifecycle.rows import CODE_POINT, Columns, DocumentRows
-from echo_ops.schema.events import SHOWING
+from echo_ops.lifecycle.rows import Columns, DocumentRows
+from echo_ops.schema.events import OFFSET_UNITS, SHOWING
 
 PORTION = 4096
 """Events of which the text is in Python's memory at once, unless one document has more."""
@@ -46,41 +45,41 @@ def portions(events: pa.RecordBatch) -> Iterator[Portion]:
     document, session, user = (
         _codes(events[name].dictionary_encode()) for name in ("document_id", "session_id", "user_id")
     )
-    keys = pa.table({"document": document, **{name: events[name] for name in ("seq", "received_at", "event_id")}})
-    order = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]).to_numpy()
-    document, session, user, seq = document[order], session[order], user[order], events["seq"].to_numpy()[order]
+    seq = events["seq"].to_numpy()
+    order = _order(events, document)
+    twice = order[1:][_same(document[order]) & _same(seq[order]) & ~_same(session[order])]
+    if len(twice):  # in these documents, each session is read as a document of its own
+        alone = np.isin(document, document[twice])
+        document = document * (session.max() + 1) + np.where(alone, session, 0)
+        order = _order(events, document)
+    order = order[np.append(True, ~(_same(document[order]) & _same(seq[order])))]
 
-    same = document[1:] == document[:-1]
-    repeated = [False, *(same & (seq[1:] == seq[:-1])).tolist()]
-    sessions = set(document[1:][same & (session[1:] != session[:-1])].tolist())
-    users = set(document[1:][same & (user[1:] != user[:-1])].tolist())
-    units = set(document[np.asarray(pc.not_equal(events["offset_unit"], CODE_POINT))[order]].tolist())
+    same = _same(document[order])
+    starts = np.flatnonzero(np.append(True, ~same))
+    stops = np.append(starts[1:], len(order))
+    several = np.logical_or.reduceat(np.append(False, same & ~_same(user[order])), starts)
+    # A document has the unit of any of its events that does not count code points, which is the first of all units.
+    units = pc.index_in(events["offset_unit"], pa.array(OFFSET_UNITS)).fill_null(0).to_numpy()
+    unit = np.array(OFFSET_UNITS, object)[np.maximum.reduceat(units[order], starts)]
+    received_at = events["received_at"].cast(pa.int64()).to_numpy()[order[stops - 1]]
 
-    starts = np.flatnonzero(np.append(True, ~same)).tolist()
-    columns = _columns(events)
+    columns = _columns(events, user)
     found: list[DocumentRows] = []
     first = 0
-    for start, stop in pairwise([*starts, len(document)]):
-        code = int(document[start])
-        several, converted = code in users, code in units
-        if code in sessions and _apart(session[start:stop], seq[start:stop]):
-            for one in np.unique(session[start:stop]):
-                mine = np.flatnonzero(session[start:stop] == one) + start
-                mine = mine[np.append(True, seq[mine][1:] != seq[mine][:-1])]
-                found.append(DocumentRows((mine - first).tolist(), several, converted))
-        else:
-            rows = [row - first for row in range(start, stop) if not repeated[row]]
-            found.append(DocumentRows(rows, several, converted))
-        if stop - first >= PORTION or stop == len(document):
+    facts = (starts, stops, several, unit, received_at)
+    for start, stop, *more in zip(*(values.tolist() for values in facts), strict=True):
+        found.append(DocumentRows(start - first, stop - first, *more))
+        if stop - first >= PORTION or stop == len(order):
             yield Portion(order[first:stop], columns(order[first:stop]), found)
             first, found = stop, []
 
 
-def _columns(events: pa.RecordBatch) -> Callable[[Rows], Columns]:
+def _columns(events: pa.RecordBatch, user: Rows) -> Callable[[Rows], Columns]:
     """What takes rows out of ``events``. Each column is made ready once, as its values are best taken."""
     shows = np.asarray(pc.is_in(events["kind"], pa.array(SHOWING)))
-    takers = {field.name: _taker(field.name, events[field.name], shows) for field in fields(Columns)}
-    return lambda rows: Columns(**{name: take(rows) for name, take in takers.items()})
+    names = [field.name for field in fields(Columns) if field.name != "user_id"]
+    takers = {name: _taker(name, events[name], shows) for name in names}
+    return lambda rows: Columns(user_id=user[rows].tolist(), **{name: take(rows) for name, take in takers.items()})
 
 
 def _taker(name: str, column: pa.Array, shows: npt.NDArray[np.bool_]) -> Callable[[Rows], Taken]:
@@ -98,15 +97,16 @@ def _taker(name: str, column: pa.Array, shows: npt.NDArray[np.bool_]) -> Callabl
 
 def _numbers(column: pa.Array) -> Callable[[Rows], Taken]:
     """Whole numbers; times in microseconds."""
-    valid = np.asarray(column.is_valid())
     values = column.cast(pa.int64()).fill_null(0).to_numpy()
+    if not column.null_count:
+        return lambda rows: values[rows].tolist()
+    valid = np.asarray(column.is_valid())
 
     def take(rows: Rows) -> Taken:
-        if not column.null_count:
-            return list(values[rows].tolist())
         known, found = valid[rows], np.full(len(rows), None)
         found[known] = values[rows[known]]
-        return list(found.tolist())
+        taken: Taken = found.tolist()
+        return taken
 
     return take
 
@@ -118,7 +118,7 @@ def _words(column: pa.Array, shown: npt.NDArray[np.bool_] | None = None) -> Call
     codes = _codes(encoded)
     if shown is not None:
         codes = np.where(shown, codes, -1)
-    return lambda rows: list(words[codes[rows]].tolist())
+    return lambda rows: words[codes[rows]].tolist()
 
 
 def _texts(column: pa.Array, shown: npt.NDArray[np.bool_]) -> Callable[[Rows], Taken]:
@@ -131,7 +131,8 @@ def _texts(column: pa.Array, shown: npt.NDArray[np.bool_]) -> Callable[[Rows], T
     def take(rows: Rows) -> Taken:
         valid = pa.py_buffer(np.packbits(known[rows], bitorder="little"))
         taken = pa.Array.from_buffers(viewed.type, len(rows), [valid, pa.py_buffer(views[rows]), *text])
-        return list(taken.to_pylist())
+        texts: Taken = taken.to_pylist()
+        return texts
 
     return take
 
@@ -144,9 +145,16 @@ def _parsed(edits: list[str | None]) -> Taken:
     return parsed
 
 
-def _apart(session: Rows, seq: Rows) -> bool:
-    """Whether several sessions each count their own ``seq``."""
-    return len(np.unique(np.stack([session, seq]), axis=1).T) > len(np.unique(seq))
+def _order(events: pa.RecordBatch, document: Rows) -> Rows:
+    """The rows by document, each as it went, repeats by when they were received."""
+    keys = pa.table({"document": document, **{name: events[name] for name in ("seq", "received_at", "event_id")}})
+    order: Rows = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]).to_numpy()
+    return order
+
+
+def _same(values: Rows) -> npt.NDArray[np.bool_]:
+    """Whether each but the first is like the one before."""
+    return np.asarray(values[1:] == values[:-1])
 
 
 def _codes(encoded: pa.DictionaryArray) -> Rows:

@@ -12,7 +12,7 @@ from echo_ops.lifecycle.states import Snapshot
 from echo_ops.lifecycle.tracked import TrackedText
 from echo_ops.lifecycle.units import from_units, to_units
 
-FROM_OUTSIDE: Final = "\0outside"
+FROM_OUTSIDE: Final = -1
 """Who makes edits whose cause is ``external``: nobody who asks for completions."""
 
 FAR_FUTURE: Final = 1 << 62
@@ -63,13 +63,11 @@ class Document:
 
     def __init__(self, columns: Columns, document: DocumentRows, policy: ClosingPolicy) -> None:
         self.columns = columns
-        self.rows = rows = document.rows
+        self.start, self.stop = document.start, document.stop
         self.several = document.several
-        units = columns.offset_unit
-        self.unit = CODE_POINT
-        if document.converted:
-            self.unit = next(units[row] for row in rows if units[row] != CODE_POINT)
-        changes = [row for row in rows if columns.kind[row] == "changed"]
+        self.unit = document.unit
+        self.received_at = document.received_at
+        changes = [row for row in range(self.start, self.stop) if columns.kind[row] == "changed"]
         self.told = any(columns.edits[row] is not None for row in changes)
         self.evidence = "edits" if self.told else "snapshots" if changes else "requests"
         self.text = TrackedText(policy, sparse=not changes)
@@ -87,13 +85,12 @@ class Document:
         """
         c, text = self.columns, self.text
         kinds, seqs, occurred, versions = c.kind, c.seq, c.occurred_at, c.version
-        first, last = self.rows[0], self.rows[-1]
-        stamp = occurred[first]  # of the event before
+        stamp = occurred[self.start]  # of the event before
         skew = 0  # how far the client's clock was set back in all
         now = stamp  # the client's clock, but for the times that it was set back
-        next_seq = seqs[first]
+        next_seq = seqs[self.start]
         version: int | None = None
-        for row in self.rows:
+        for row in range(self.start, self.stop):
             before = now
             at = occurred[row]
             if at < stamp - JITTER:  # time stands still for that moment
@@ -126,7 +123,7 @@ class Document:
         if end is None:
             text.finish(now, FAR_FUTURE)
         else:
-            stop = now + max(0, end - c.received_at[last])
+            stop = now + max(0, end - self.received_at)
             text.finish(now, stop)
             text.end("horizon", stop)
         found = [self._found(gap) for gap in self.opened]

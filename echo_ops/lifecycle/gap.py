@@ -31,7 +31,7 @@ class Gap:
         "left", "live", "opened", "pending", "proposal", "reason", "right", "row", "user",
     )  # fmt: skip
 
-    def __init__(self, row: int, opened: int, tick: int, user: str, doubts: int) -> None:
+    def __init__(self, row: int, opened: int, tick: int, user: int, doubts: int) -> None:
         self.row = row
         self.opened = opened
         self.user = user
@@ -198,7 +198,7 @@ class Island:
 NOWHERE: Final = Island(0)
 """Where a gap is whose place was never known."""
 
-NOBODY: Final = Gap(-1, 0, 0, "", 0)
+NOBODY: Final = Gap(-1, 0, 0, -1, 0)
 """Whose the edges are of gaps that were let go."""
 
 

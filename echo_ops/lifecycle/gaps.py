@@ -49,7 +49,7 @@ class Gaps:
 
     # --- opening
 
-    def open(self, row: int, caret: int, now: int, user: str) -> Gap:
+    def open(self, row: int, caret: int, now: int, user: int) -> Gap:
         """An empty gap at ``caret``."""
         self._times.append(now)
         gap = Gap(row, now, len(self._times) - 1, user, self.doubts)
@@ -112,7 +112,7 @@ class Gaps:
 
     # --- edits
 
-    def edit(self, edits: list[Edit], now: int, by: str | None = None, ended: int | None = None) -> None:
+    def edit(self, edits: list[Edit], now: int, by: int | None = None, ended: int | None = None) -> None:
         """Apply the edits of one event: simultaneous, ascending, reduced, and each of them a change.
 
         Args:
@@ -170,7 +170,7 @@ class Gaps:
                     break
         return found
 
-    def _close_by(self, edits: list[Edit], now: int, by: str | None) -> None:
+    def _close_by(self, edits: list[Edit], now: int, by: int | None) -> None:
         """Close what an event of several edits, or of somebody else, closes: before any of it is applied."""
         starts, ends = [start for start, _, _ in edits], [end for _, end, _ in edits]
         for gap, left, right in self.spans():

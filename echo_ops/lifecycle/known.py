@@ -9,6 +9,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Final
 
+from echo_ops.lifecycle.states import Snapshot
+
 LIMIT: Final = 1 << 20
 """Characters of one document that are remembered at most; beyond, the fragments far from the caret are forgotten."""
 
@@ -31,7 +33,7 @@ class KnownText:
         """Replace ``[start, end)``; what was inserted is known afterwards."""
         starts, texts = self.starts, self.texts
         shift = len(text) - (end - start)
-        index = bisect_right(starts, start) - 1
+        index = self._last_up_to(start)
         if index >= 0 and end <= starts[index] + len(texts[index]):
             at, old = starts[index], texts[index]
             texts[index] = f"{old[: start - at]}{text}{old[end - at :]}"
@@ -82,16 +84,17 @@ class KnownText:
         ]
         self.starts, self.texts = [at for at, _ in pieces], [old for _, old in pieces]
 
-    def lay(self, start: int, text: str) -> None:
-        """``text`` stands at ``start`` now; it joins the fragments that it touches and corrects them."""
+    def lay(self, seen: Snapshot) -> None:
+        """What a snapshot shows stands there now; it joins the fragments that it touches and corrects them."""
         starts, texts = self.starts, self.texts
-        stop = start + len(text)
-        index = bisect_right(starts, start) - 1
+        start, stop = seen.start, seen.caret + len(seen.suffix)
+        index = self._last_up_to(start)
         if index >= 0 and stop <= starts[index] + len(texts[index]):
             at, old = starts[index], texts[index]
-            if not old.startswith(text, start - at):
-                texts[index] = f"{old[: start - at]}{text}{old[stop - at :]}"
+            if not (old.startswith(seen.prefix, start - at) and old.startswith(seen.suffix, seen.caret - at)):
+                texts[index] = f"{old[: start - at]}{seen.text}{old[stop - at :]}"
             return
+        text = seen.text
         pieces: list[tuple[int, str]] = []
         joined, before = text, start
         for at, old in zip(starts, texts, strict=True):
@@ -110,7 +113,12 @@ class KnownText:
 
     def around(self, offset: int) -> tuple[int, str]:
         """The fragment that holds ``offset`` (or ends there), with its start; an empty one where nothing is known."""
-        index = bisect_right(self.starts, offset) - 1
+        index = self._last_up_to(offset)
         if index >= 0 and offset <= self.starts[index] + len(self.texts[index]):
             return self.starts[index], self.texts[index]
         return offset, ""
+
+    def _last_up_to(self, offset: int) -> int:
+        """Which fragment is the last that begins at ``offset`` or before: mostly the last of all, or the only one."""
+        last = len(self.starts) - 1
+        return last if last < 0 or self.starts[last] <= offset else bisect_right(self.starts, offset) - 1

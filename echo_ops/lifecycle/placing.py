@@ -53,10 +53,12 @@ def only_place(text: str, wanted: str, rest: str) -> int | None:
 
     Of several places that where most of ``rest`` follows.
     """
-    if len(wanted) < ANCHOR // 2 or len(set(wanted)) < DISTINCT:
+    if len(wanted) < ANCHOR // 2:
         return None
     places: list[int] = []
     found = text.find(wanted)
+    if found < 0 or len(set(wanted)) < DISTINCT:
+        return None
     while found >= 0 and len(places) <= MAX_PLACES:
         places.append(found)
         found = text.find(wanted, found + 1)

@@ -6,8 +6,11 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import compress
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -58,23 +61,28 @@ def reconstruct(
         within = pc.less(events["received_at"], pa.scalar(horizon, EVENTS.field("received_at").type))
         events = events if pc.all(within).as_py() else events.filter(within)
     end = None if horizon is None else _microseconds(horizon)
-    window = None if received is None else tuple(_microseconds(moment) for moment in received)
     batch = pa.RecordBatch.from_arrays([whole(column) for column in events.columns], schema=EVENTS)
+    wanted = _within(batch["received_at"], received)
     rows: list[int] = []
     found: list[Found] = []
     with _no_search_for_cycles():
         for portion in portions(batch):
-            received_at = portion.columns.received_at
             some = [
-                one
-                for document in portion.documents
-                for one in Document(portion.columns, document, closing).read(end)
-                if window is None or window[0] <= received_at[one.row] < window[1]
+                one for document in portion.documents for one in Document(portion.columns, document, closing).read(end)
             ]
-            found += some
-            rows += portion.rows[[one.row for one in some]].tolist()
+            at = portion.rows[[one.row for one in some]]
+            rows += at[wanted[at]].tolist()
+            found += compress(some, wanted[at].tolist())
             del portion  # its text is gone before that of the next one is made, which takes its room
         return _table(batch, rows, found, closing.name)
+
+
+def _within(moments: pa.Array, window: tuple[datetime, datetime] | None) -> npt.NDArray[np.bool_]:
+    """Whether each is in ``[from, until)``."""
+    if window is None:
+        return np.ones(len(moments), np.bool_)
+    start, stop = (pa.scalar(moment, moments.type) for moment in window)
+    return np.asarray(pc.and_(pc.greater_equal(moments, start), pc.less(moments, stop)))
 
 
 @contextmanager

@@ -16,8 +16,7 @@ class Columns:
 
     kind: list[str]
     occurred_at: list[int]
-    received_at: list[int]
-    user_id: list[str]
+    user_id: list[int]  # a number for each
     seq: list[int]
     version: list[int | None]
     request_id: list[str | None]
@@ -30,13 +29,24 @@ class Columns:
     proposal: list[str | None]
     replace_start: list[int | None]
     replace_end: list[int | None]
-    offset_unit: list[str]
 
 
-@dataclass(frozen=True)
 class DocumentRows:
-    """The events of one document, each once, by ``seq``."""
+    """The events of one document, each once, by ``seq``. A plain class for mypyc's sake, as those of ``states``.
 
-    rows: list[int]  # in the portion
-    several: bool  # more than one user
-    converted: bool  # offsets are not all in code points
+    Args:
+        start: its first row in the portion.
+        stop: the row after its last.
+        several: whether there is more than one user.
+        unit: of its offsets.
+        received_at: when the last of its events was, in microseconds.
+    """
+
+    __slots__ = ("received_at", "several", "start", "stop", "unit")
+
+    def __init__(self, start: int, stop: int, several: bool, unit: str, received_at: int) -> None:
+        self.start = start
+        self.stop = stop
+        self.several = several
+        self.unit = unit
+        self.received_at = received_at

@@ -44,7 +44,7 @@ class TrackedText:
         self.length, self.caret = length, caret
         self._view = shown
         if shown is not None:
-            self._known.lay(shown.start, shown.text)
+            self._known.lay(shown)
 
     def end(self, reason: str, now: int) -> None:
         """The document is closed, replaced, or read no further: whatever is open closes."""
@@ -100,7 +100,7 @@ class TrackedText:
                 gap.ambiguous = gap.ambiguous or not gap.reason
         return window
 
-    def open(self, row: int, caret: int | None, now: int, user: str) -> Gap:
+    def open(self, row: int, caret: int | None, now: int, user: int) -> Gap:
         """A request: an empty gap at ``caret``; None where its place is not known."""
         self._settle_run()
         if not self.lost:
@@ -114,7 +114,7 @@ class TrackedText:
 
     # --- edits that are told
 
-    def told(self, edits: list[Edit], now: int, by: str | None, after: int | None, from_outside: bool) -> None:
+    def told(self, edits: list[Edit], now: int, by: int | None, after: int | None, from_outside: bool) -> None:
         """The edits of one event.
 
         Args:
@@ -180,7 +180,7 @@ class TrackedText:
 
     # --- snapshots that are seen
 
-    def seen(self, snapshot: Snapshot, now: int, by: str | None, sure: bool, one: bool | None) -> None:
+    def seen(self, snapshot: Snapshot, now: int, by: int | None, sure: bool, one: bool | None) -> None:
         """The document looks like this now: find what changed since it was last known.
 
         Args:
@@ -222,7 +222,7 @@ class TrackedText:
             self._known.apply(start, edit[1], text)
             self._watch_display([edit])
 
-    def _see(self, snapshot: Snapshot, now: int, by: str | None, sure: bool, one: bool | None) -> None:
+    def _see(self, snapshot: Snapshot, now: int, by: int | None, sure: bool, one: bool | None) -> None:
         gaps, known, length = self.gaps, self._known, self.length
         was_lost, self.lost = self.lost, False
         before, self.caret = self.caret, snapshot.caret
@@ -232,7 +232,7 @@ class TrackedText:
                 gaps.lose(gap, now)
             self.length = snapshot.length
             known.forget()
-            known.lay(snapshot.start, snapshot.text)
+            known.lay(snapshot)
             return
         at, text = known.around(max(min(snapshot.caret - max(snapshot.length - length, 0), length), 0))
         states = States(at, text, length, before, snapshot.start, snapshot.text, snapshot.length, snapshot.caret)
@@ -267,7 +267,7 @@ class TrackedText:
         self.length, self.caret = snapshot.length, snapshot.caret
         self._view = snapshot
         self._seen_at = now
-        self._known.lay(snapshot.start, snapshot.text)
+        self._known.lay(snapshot)
         if self.gaps.unseen:
             self.gaps.reveal(snapshot.start, snapshot.text)
 
@@ -280,7 +280,7 @@ class TrackedText:
             self.gaps.edit([(start, start, text)], run.began, ended=run.ended)
             self._known.apply(start, start, text)
         if run.view is not None:
-            self._known.lay(run.view.start, run.view.text)
+            self._known.lay(run.view)
             run.view = None
 
     def _early(self, derived: Derived, caret: int, now: int) -> list[Edit]:

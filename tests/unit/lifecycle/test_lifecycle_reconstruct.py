@@ -253,6 +253,18 @@ def test_utf_16_offsets_beside_an_emoji() -> None:
     assert (one["committed"], one["confidence"]) == ("😀", "exact")
 
 
+def test_two_editors_in_one_document_may_count_in_different_units() -> None:
+    one, other = Editor("😀 = f()", session="s1", unit="utf-16"), Editor("😀 = f()", session="s2")
+    for editor, name in ((one, "r1"), (other, "r2")):
+        editor.request(6, name)
+        editor.change((6, 6, name))
+    other.rows = one.rows + other.rows
+    found = other.lifecycles()
+    assert {name: (row["committed"], row["confidence"]) for name, row in found.items()} == {
+        "r1": ("r1", "exact"), "r2": ("r2", "exact"),
+    }  # fmt: skip
+
+
 def test_snapshots_find_what_was_typed() -> None:
     editor = Editor("x = \nfoo\n" * 40)
     editor.show(4, wait=0.0)
