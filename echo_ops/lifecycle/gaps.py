@@ -67,12 +67,8 @@ class Gaps:
             self._open[island] = None
         if not gap.live:
             self._fresh.append(gap)
-        timers = self._timers
-        for index, seconds in enumerate(CHECKPOINTS):
-            self._timer += 1
-            heappush(timers, (now + seconds * SECOND, self._timer, index, gap))
-        self._timer += 1
-        heappush(timers, (now + self.policy.idle, self._timer, _CLOSE, gap))
+        self._schedule(now + CHECKPOINTS[0] * SECOND, 0, gap)
+        self._schedule(now + self.policy.idle, _CLOSE, gap)
         return gap
 
     # --- time
@@ -93,14 +89,19 @@ class Gaps:
                     continue
                 end = self.due(gap)
                 if end > due:
-                    self._timer += 1
-                    heappush(timers, (end, self._timer, _CLOSE, gap))
+                    self._schedule(end, _CLOSE, gap)
                 else:
                     self._close(gap, "idle", end)
             else:
                 gap.checkpoints[what] = self._seen(gap)
                 gap.pending -= 1
+                if gap.pending:
+                    self._schedule(gap.opened + CHECKPOINTS[what + 1] * SECOND, what + 1, gap)
                 self._release(gap)
+
+    def _schedule(self, due: int, what: int, gap: Gap) -> None:
+        self._timer += 1
+        heappush(self._timers, (due, self._timer, what, gap))
 
     def due(self, gap: Gap) -> int:
         """When the gap will close if nothing more happens."""

@@ -192,9 +192,8 @@ class TrackedText:
         """
         view, self._view = self._view, snapshot
         if view is not None and sure and by is None and not self.gaps.unseen:
-            stroke = keystroke(view, snapshot)
-            if stroke is not None:
-                edit, low, high = stroke
+            edit, low, high = keystroke(view, snapshot)
+            if low >= 0:
                 self._typed(edit, low, high, now)
                 self._run.view = snapshot
                 self.caret, self.length = snapshot.caret, snapshot.length

@@ -7,8 +7,13 @@ visited once a run, and a keystroke costs no more than to see that it is one.
 
 from __future__ import annotations
 
+from typing import Final
+
 from echo_ops.lifecycle.edits import Edit, common_end, common_start
 from echo_ops.lifecycle.states import ANCHOR, Snapshot
+
+NO_KEYSTROKE: Final[tuple[Edit, int, int]] = ((-1, -1, ""), -1, -1)
+"""At no place. (None would do, but then mypyc would make an object of every keystroke that is one.)"""
 
 
 class TypingRun:
@@ -43,7 +48,7 @@ class TypingRun:
         return True
 
 
-def keystroke(before: Snapshot, now: Snapshot) -> tuple[Edit, int, int] | None:
+def keystroke(before: Snapshot, now: Snapshot) -> tuple[Edit, int, int]:
     """What was typed or deleted at the caret between two snapshots in a row, where there is no doubt about it.
 
     There is none when both windows agree but for the text before the caret, with at least ``ANCHOR`` unchanged
@@ -51,8 +56,8 @@ def keystroke(before: Snapshot, now: Snapshot) -> tuple[Edit, int, int] | None:
 
     Returns:
         The edit, and from where to where its start could slide without a difference in the text (a letter typed next
-        to its like); the caret says that it did not. None where it was something else, or may have been: Enter behind
-        blanks, which an editor may trim, or lines copied.
+        to its like); the caret says that it did not. ``NO_KEYSTROKE`` where it was something else, or may have been:
+        Enter behind blanks, which an editor may trim, or lines copied.
     """
     grown = now.length - before.length
     prefix, suffix, caret = now.prefix, now.suffix, now.caret
@@ -62,26 +67,26 @@ def keystroke(before: Snapshot, now: Snapshot) -> tuple[Edit, int, int] | None:
         or suffix != before.suffix
         or (len(suffix) < ANCHOR and caret + len(suffix) != now.length)
     ):
-        return None
+        return NO_KEYSTROKE
     if grown > 0:
         same = len(prefix) - grown
         if (same < ANCHOR and same != before.caret) or not old.endswith(prefix[:same]):
-            return None
+            return NO_KEYSTROKE
         text = prefix[same:]
         breaks = "\n" in text or "\r" in text
         if breaks and old[-1:] in (" ", "\t"):
-            return None
+            return NO_KEYSTROKE
         low = high = before.caret
         if text[0] == suffix[:1]:
             high += _slides_right(text, suffix)
         if text[-1] == old[-1:]:
             low -= _slides_left(text, old)
         if breaks and high - low >= len(text) > 1 and text.strip():
-            return None
+            return NO_KEYSTROKE
         return (before.caret, before.caret, text), low, high
     same = len(old) + grown
     if grown == 0 or same < 0 or (same < ANCHOR and same != caret) or not prefix.endswith(old[:same]):
-        return None
+        return NO_KEYSTROKE
     text = old[same:]
     low = high = caret
     if text[0] == suffix[:1]:
