@@ -193,7 +193,7 @@ class TrackedText:
         view, self._view = self._view, snapshot
         if view is not None and sure and by is None and not self.gaps.unseen:
             edit, low, high = keystroke(view, snapshot)
-            if low >= 0:
+            if low <= high:
                 self._typed(edit, low, high, now)
                 self._run.view = snapshot
                 self.caret, self.length = snapshot.caret, snapshot.length

@@ -12,8 +12,8 @@ from typing import Final
 from echo_ops.lifecycle.edits import Edit, common_end, common_start
 from echo_ops.lifecycle.states import ANCHOR, Snapshot
 
-NO_KEYSTROKE: Final[tuple[Edit, int, int]] = ((-1, -1, ""), -1, -1)
-"""At no place. (None would do, but then mypyc would make an object of every keystroke that is one.)"""
+NO_KEYSTROKE: Final[tuple[Edit, int, int]] = ((0, 0, ""), 1, 0)
+"""Nothing, with no place to slide to. (None would do, but mypyc then makes an object of every keystroke.)"""
 
 
 class TypingRun:

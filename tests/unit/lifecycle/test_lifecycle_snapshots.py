@@ -8,6 +8,7 @@ from echo_ops.lifecycle.placing import align
 from echo_ops.lifecycle.snapshots import Derived
 from echo_ops.lifecycle.snapshots import derive as derived
 from echo_ops.lifecycle.states import Snapshot, States
+from echo_ops.lifecycle.typing_run import NO_KEYSTROKE, keystroke
 
 HEAD, TAIL = "h" * 150 + "\n", "\n" + "t" * 150
 B = len(HEAD)
@@ -64,8 +65,8 @@ def test_a_window_without_offsets_is_placed_by_its_ends() -> None:
 
 def test_known_text_is_moved_by_edits() -> None:
     known = KnownText()
-    known.lay(10, "abc")
-    known.lay(20, "xyz")
+    known.lay(Snapshot("ab", "c", 12, 30))
+    known.lay(Snapshot("", "xyz", 20, 30))
     known.apply(0, 2, "")
     assert known.around(9) == (8, "abc")
     known.apply(10, 19, "-")  # from the one fragment into the other
@@ -74,3 +75,11 @@ def test_known_text_is_moved_by_edits() -> None:
     assert (known.around(8), known.around(14)) == ((8, "a"), (14, "b-yz"))
     known.keep(8, 16)
     assert known.around(14) == (14, "b-")
+
+
+@pytest.mark.parametrize("caret", [500, 160, -40])  # offsets of our own, where a client sends none, may be negative
+def test_a_keystroke_is_one_wherever_offsets_begin(caret: int) -> None:
+    before, after = Snapshot(HEAD, TAIL, caret, 1000), Snapshot(HEAD + "x", TAIL, caret + 1, 1001)
+    assert keystroke(before, after) == ((caret, caret, "x"), caret, caret)
+    assert keystroke(after, before) == ((caret, caret + 1, ""), caret, caret)
+    assert keystroke(before, before) == NO_KEYSTROKE
