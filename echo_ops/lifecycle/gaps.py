@@ -9,7 +9,8 @@ What makes the cost grow with bytes instead of requests times edits:
   that it jumps over. The islands of a document are kept the same way.
 - A gap whose edges lie on either side of the last edit is *live*: it was touched by every edit since it became so.
   When a gap was last edited is therefore known without visiting it.
-- Ends and checkpoints lie in one heap; one that was put off by an edit is found out when it comes up, not before.
+- What is due next of each gap, its end or a checkpoint, lies in one heap; an end that was put off by an edit is found
+  out when it comes up, not before.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from echo_ops.lifecycle.edits import Edit
 from echo_ops.lifecycle.gap import UNKNOWN, Gap, Island, joined, write_down
 from echo_ops.schema.lifecycles import CHECKPOINTS
 
-_CLOSE: Final = -1
+_CHECKPOINTS: Final = [seconds * SECOND for seconds in CHECKPOINTS]
 _NEVER: Final = 1 << 62
 
 
@@ -44,7 +45,7 @@ class Gaps:
         self._shift = 0
         self._fresh: list[Gap] = []  # gaps of which the next edit nearby has to find out whether it touches them
         self._open: dict[Island, None] = {}  # islands with something that an edit elsewhere closes
-        self._timers: list[tuple[int, int, int, Gap]] = []
+        self._timers: list[tuple[int, int, Gap]] = []  # one of each
         self._timer = 0
 
     # --- opening
@@ -67,8 +68,7 @@ class Gaps:
             self._open[island] = None
         if not gap.live:
             self._fresh.append(gap)
-        self._schedule(now + CHECKPOINTS[0] * SECOND, 0, gap)
-        self._schedule(now + self.policy.idle, _CLOSE, gap)
+        self._schedule(gap)
         return gap
 
     # --- time
@@ -81,27 +81,27 @@ class Gaps:
         """Let time pass up to ``now``: ends and checkpoints that come due are taken."""
         timers = self._timers
         while timers and timers[0][0] <= now:
-            due, _, what, gap = heappop(timers)
+            at, _, gap = heappop(timers)
             if gap.dead:
                 continue
-            if what == _CLOSE:
-                if gap.reason:
-                    continue
-                end = self.due(gap)
-                if end > due:
-                    self._schedule(end, _CLOSE, gap)
-                else:
-                    self._close(gap, "idle", end)
-            else:
-                gap.checkpoints[what] = self._seen(gap)
+            if gap.pending and gap.opened + _CHECKPOINTS[-gap.pending] <= at:
+                gap.checkpoints[-gap.pending] = self._seen(gap)
                 gap.pending -= 1
-                if gap.pending:
-                    self._schedule(gap.opened + CHECKPOINTS[what + 1] * SECOND, what + 1, gap)
                 self._release(gap)
+            if not gap.reason:
+                end = self.due(gap)
+                if end <= at:
+                    self._close(gap, "idle", end)
+            if not gap.dead:
+                self._schedule(gap)
 
-    def _schedule(self, due: int, what: int, gap: Gap) -> None:
+    def _schedule(self, gap: Gap) -> None:
+        """Look at it again when its next checkpoint is due, or when it will close if nothing more happens."""
+        due = _NEVER if gap.reason else self.due(gap)
+        if gap.pending:
+            due = min(due, gap.opened + _CHECKPOINTS[-gap.pending])
         self._timer += 1
-        heappush(self._timers, (due, self._timer, what, gap))
+        heappush(self._timers, (due, self._timer, gap))
 
     def due(self, gap: Gap) -> int:
         """When the gap will close if nothing more happens."""
