@@ -69,7 +69,8 @@ def edit_similarity(proposal: str, lesson: str) -> float:
 def kept_rate(proposal: str, committed: str) -> float | None:
     """Share of the proposal's characters that are in the commit, in the same order (longest common subsequence).
 
-    The same as the column of LIFECYCLES; null where nothing was proposed.
+    The same as the column of LIFECYCLES, which compares the beginning of a very long commit; null where nothing was
+    proposed.
     """
     return LCSseq.similarity(proposal, committed) / len(proposal) if proposal else None
 

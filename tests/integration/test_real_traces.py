@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -31,3 +34,36 @@ def test_commits_equal_the_truth(session: str, evidence: str, policy: str) -> No
     assert sum(right) / len(right) >= BARS[evidence][policy]
     wrong = [row for row, good in zip(found, right, strict=True) if not good]
     assert [row["request_id"] for row in wrong if row["confidence"] == "exact"] == []
+
+
+ALPHABETS: dict[str, Callable[[str], str]] = {
+    "two letters": lambda letter: letter if letter.isspace() else "xy"[ord(letter) % 2],
+    "outside the BMP": lambda letter: chr(0x1F300 + ord(letter)) if letter.isascii() and letter.isalpha() else letter,
+}
+
+
+@pytest.mark.parametrize("alphabet", list(ALPHABETS))
+@pytest.mark.parametrize("session", ["sveltecomponent", "vscode-even"])
+def test_snapshots_tell_what_edits_tell_in_any_alphabet(session: str, alphabet: str) -> None:
+    """Text in which nearly everything is next to its like: what slides by a letter is not passed off as exact."""
+    told, seen = (
+        {row["request_id"]: row for row in reconstruct(_written_in(alphabet, session, evidence)).to_pylist()}
+        for evidence in BARS
+    )
+    differ = [row for request, row in seen.items() if row["committed"] != told[request]["committed"]]
+    assert len(differ) <= (1 - BARS["snapshots"]["default"]) * len(seen)
+    assert [row["request_id"] for row in differ if row["confidence"] == "exact"] == []
+
+
+def _written_in(alphabet: str, session: str, evidence: str) -> pa.Table:
+    def written(text: str | None) -> str | None:
+        return None if text is None else "".join(map(ALPHABETS[alphabet], text))
+
+    def edited(edits: str | None) -> str | None:
+        return edits and json.dumps([[start, end, written(text)] for start, end, text in json.loads(edits)])
+
+    table = pq.read_table(FOLDER / f"{session}.{evidence}.events.parquet")
+    for name, change in (("prefix", written), ("suffix", written), ("proposal", written), ("edits", edited)):
+        values = pa.array([change(text) for text in table[name].to_pylist()], pa.string())
+        table = table.set_column(table.column_names.index(name), table.schema.field(name), values)
+    return table
