@@ -45,14 +45,13 @@ def portions(events: pa.RecordBatch) -> Iterator[Portion]:
     document, session, user = (
         _codes(events[name].dictionary_encode()) for name in ("document_id", "session_id", "user_id")
     )
-    seq = events["seq"].to_numpy()
-    order = _order(events, document)
-    twice = order[1:][_same(document[order]) & _same(seq[order]) & ~_same(session[order])]
+    order, repeated = _order(events, document)
+    twice = order[1:][repeated & ~_same(session[order])]
     if len(twice):  # in these documents, each session is read as a document of its own
         alone = np.isin(document, document[twice])
         document = document * (session.max() + 1) + np.where(alone, session, 0)
-        order = _order(events, document)
-    order = order[np.append(True, ~(_same(document[order]) & _same(seq[order])))]
+        order, repeated = _order(events, document)
+    order = order[np.append(True, ~repeated)]
 
     same = _same(document[order])
     starts = np.flatnonzero(np.append(True, ~same))
@@ -145,11 +144,11 @@ def _parsed(edits: list[str | None]) -> Taken:
     return parsed
 
 
-def _order(events: pa.RecordBatch, document: Rows) -> Rows:
-    """The rows by document, each as it went, repeats by when they were received."""
+def _order(events: pa.RecordBatch, document: Rows) -> tuple[Rows, npt.NDArray[np.bool_]]:
+    """The rows by document, each as it went, repeats by when they were received, and which rows repeat."""
     keys = pa.table({"document": document, **{name: events[name] for name in ("seq", "received_at", "event_id")}})
     order: Rows = pc.sort_indices(keys, sort_keys=[(name, "ascending") for name in keys.column_names]).to_numpy()
-    return order
+    return order, _same(document[order]) & _same(events["seq"].to_numpy()[order])
 
 
 def _same(values: Rows) -> npt.NDArray[np.bool_]:

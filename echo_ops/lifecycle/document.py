@@ -7,10 +7,10 @@ from typing import Final
 from echo_ops.lifecycle.closing import ClosingPolicy
 from echo_ops.lifecycle.decision import OUTCOMES, at_caret, stronger
 from echo_ops.lifecycle.gap import Gap
-from echo_ops.lifecycle.rows import CODE_POINT, Columns, DocumentRows
+from echo_ops.lifecycle.rows import Columns, DocumentRows
 from echo_ops.lifecycle.states import Snapshot
 from echo_ops.lifecycle.tracked import TrackedText
-from echo_ops.lifecycle.units import from_units, to_units
+from echo_ops.lifecycle.units import CODE_POINT, from_units, to_units
 
 FROM_OUTSIDE: Final = -1
 """Who makes edits whose cause is ``external``: nobody who asks for completions."""
@@ -63,11 +63,9 @@ class Document:
 
     def __init__(self, columns: Columns, document: DocumentRows, policy: ClosingPolicy) -> None:
         self.columns = columns
-        self.start, self.stop = document.start, document.stop
-        self.several = document.several
+        self.rows = document
         self.unit = document.unit
-        self.received_at = document.received_at
-        changes = [row for row in range(self.start, self.stop) if columns.kind[row] == "changed"]
+        changes = [row for row in range(document.start, document.stop) if columns.kind[row] == "changed"]
         self.told = any(columns.edits[row] is not None for row in changes)
         self.evidence = "edits" if self.told else "snapshots" if changes else "requests"
         self.text = TrackedText(policy, sparse=not changes)
@@ -85,12 +83,12 @@ class Document:
         """
         c, text = self.columns, self.text
         kinds, seqs, occurred, versions = c.kind, c.seq, c.occurred_at, c.version
-        stamp = occurred[self.start]  # of the event before
+        stamp = occurred[self.rows.start]  # of the event before
         skew = 0  # how far the client's clock was set back in all
         now = stamp  # the client's clock, but for the times that it was set back
-        next_seq = seqs[self.start]
+        next_seq = seqs[self.rows.start]
         version: int | None = None
-        for row in range(self.start, self.stop):
+        for row in range(self.rows.start, self.rows.stop):
             before = now
             at = occurred[row]
             if at < stamp - JITTER:  # time stands still for that moment
@@ -123,7 +121,7 @@ class Document:
         if end is None:
             text.finish(now, FAR_FUTURE)
         else:
-            stop = now + max(0, end - self.received_at)
+            stop = now + max(0, end - self.rows.received_at)
             text.finish(now, stop)
             text.end("horizon", stop)
         found = [self._found(gap) for gap in self.opened]
@@ -136,7 +134,7 @@ class Document:
     def _changed(self, row: int, now: int, steps: int) -> None:
         c = self.columns
         from_outside = c.cause[row] == "external"
-        by = FROM_OUTSIDE if from_outside else c.user_id[row] if self.several else None
+        by = FROM_OUTSIDE if from_outside else c.user_id[row] if self.rows.several else None
         edits = c.edits[row]
         if edits is not None:
             if self.unit != CODE_POINT:

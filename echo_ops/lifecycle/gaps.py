@@ -68,7 +68,7 @@ class Gaps:
             self._open[island] = None
         if not gap.live:
             self._fresh.append(gap)
-        self._schedule(gap)
+        self._schedule(gap, self.due(gap))
         return gap
 
     # --- time
@@ -88,18 +88,16 @@ class Gaps:
                 gap.checkpoints[-gap.pending] = self._seen(gap)
                 gap.pending -= 1
                 self._release(gap)
-            if not gap.reason:
-                end = self.due(gap)
-                if end <= at:
-                    self._close(gap, "idle", end)
+            end = _NEVER if gap.reason else self.due(gap)
+            if end <= at:
+                self._close(gap, "idle", end)
+                end = _NEVER
             if not gap.dead:
-                self._schedule(gap)
+                self._schedule(gap, end)
 
-    def _schedule(self, gap: Gap) -> None:
-        """Look at it again when its next checkpoint is due, or when it will close if nothing more happens."""
-        due = _NEVER if gap.reason else self.due(gap)
-        if gap.pending:
-            due = min(due, gap.opened + _CHECKPOINTS[-gap.pending])
+    def _schedule(self, gap: Gap, end: int) -> None:
+        """Look at it again when its next checkpoint is due, or at its ``end``, whichever is first."""
+        due = min(end, gap.opened + _CHECKPOINTS[-gap.pending]) if gap.pending else end
         self._timer += 1
         heappush(self._timers, (due, self._timer, gap))
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from echo_ops.lifecycle.edits import Edit
-
-CODE_POINT: Final = "code-point"
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+CODE_POINT: Final = "code-point"
+
 _ASTRAL: Final = re.compile("[\U00010000-\U0010ffff]")
 
 
 def to_units(text: str, unit: str) -> str:
     """``text`` with one character per unit."""
-    if unit == "code-point" or text.isascii():
+    if unit == CODE_POINT or text.isascii():
         return text
     if unit == "utf-16":
         return _ASTRAL.sub(_surrogates, text)
