@@ -58,7 +58,7 @@ def portions(events: pa.RecordBatch) -> Iterator[Portion]:
     stops = np.append(starts[1:], len(order))
     several = np.logical_or.reduceat(np.append(False, same & ~_same(user[order])), starts)
     # Code points are the first of all units: a document of which some events count otherwise has the unit of those.
-    units = pc.index_in(events["offset_unit"], pa.array(OFFSET_UNITS)).fill_null(0).to_numpy()
+    units = pc.index_in(events["offset_unit"], pa.array(OFFSET_UNITS)).to_numpy()
     unit = np.array(OFFSET_UNITS, object)[np.maximum.reduceat(units[order], starts)]
     received_at = events["received_at"].cast(pa.int64()).to_numpy()[order[stops - 1]]
 

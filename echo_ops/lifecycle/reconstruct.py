@@ -14,12 +14,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from echo_ops.errors import InputError
 from echo_ops.lifecycle.closing import closing_policy
 from echo_ops.lifecycle.columns import portions
 from echo_ops.lifecycle.decision import kept_rate
 from echo_ops.lifecycle.document import Document, Found
 from echo_ops.schema.conform import conform, whole
-from echo_ops.schema.events import EVENTS
+from echo_ops.schema.events import EVENTS, KINDS, OFFSET_UNITS
 from echo_ops.schema.lifecycles import CHECKPOINTS, LIFECYCLES
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,10 +54,12 @@ def reconstruct(
 
     Raises:
         SchemaError: ``events`` lacks a column or has it in another type.
-        InputError: the policy is not known.
+        InputError: the policy is not known, or a kind or an offset unit of ``events``.
     """
     closing = closing_policy(policy)
     events = conform(events, EVENTS, "events")
+    for name, words in (("kind", KINDS), ("offset_unit", OFFSET_UNITS)):
+        _refuse_unknown(events[name], name, words)
     if horizon is not None:
         within = pc.less(events["received_at"], pa.scalar(horizon, EVENTS.field("received_at").type))
         events = events if pc.all(within).as_py() else events.filter(within)
@@ -75,6 +78,16 @@ def reconstruct(
             found += compress(some, wanted[at].tolist())
             del portion  # its text is gone before that of the next one is made, which takes its room
         return _table(batch, rows, found, closing.name)
+
+
+def _refuse_unknown(column: pa.ChunkedArray, name: str, words: tuple[str, ...]) -> None:
+    """A word that nobody knows would be read as another: a wrong commit, passed off as exact."""
+    unknown = column.filter(pc.invert(pc.is_in(column, pa.array(words))))
+    if len(unknown):
+        raise InputError(
+            f"events: {name} is {unknown[0].as_py()!r} in {len(unknown):,} of {len(column):,} rows; "
+            f"known are {', '.join(words)}"
+        )
 
 
 def _within(moments: pa.Array, window: tuple[datetime, datetime] | None) -> npt.NDArray[np.bool_]:

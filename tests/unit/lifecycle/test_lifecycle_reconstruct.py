@@ -384,3 +384,12 @@ def test_an_empty_table_and_bad_input() -> None:
         reconstruct(EVENTS.empty_table(), policy="lenient")
     with pytest.raises(SchemaError, match="seq"):
         reconstruct(EVENTS.empty_table().drop_columns(["seq"]))
+
+
+@pytest.mark.parametrize(("name", "word"), [("offset_unit", "utf16"), ("kind", "paused")])
+def test_a_word_that_nobody_knows_is_refused(name: str, word: str) -> None:
+    editor = Editor("ab")
+    editor.request(1)
+    editor.rows[-1][name] = word
+    with pytest.raises(InputError, match=f"{name} is '{word}' in 1 of 2 rows; known are"):
+        editor.lifecycles()
